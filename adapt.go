@@ -1,0 +1,113 @@
+package breaker
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/kratos-breaker/breaker/internal/ledger"
+)
+
+// Adapt gives any breaker with aegis' three methods permits and a snapshot. A
+// [Breaker] comes back as it is. It panics if b is nil.
+//
+// The breaker gets exactly one mark per call that asked for a permit:
+// MarkFailed after a failure or a rejection, as from Kratos' middleware, and
+// MarkSuccess after a success. For an ignored outcome it gets MarkIgnored() if
+// it has that method, and a MarkSuccess otherwise.
+//
+// The snapshot knows what went through the adapter. It has no window, and its
+// state is open if the last answer was a rejection, closed otherwise.
+func Adapt(b CircuitBreaker) Breaker {
+	switch b := b.(type) {
+	case nil:
+		panic("breaker: Adapt: the breaker is nil")
+	case Breaker:
+		return b
+	}
+	a := &adapted{CircuitBreaker: b, base: time.Now()}
+	a.ignorer, _ = b.(interface{ MarkIgnored() })
+	return a
+}
+
+type adapted struct {
+	CircuitBreaker
+	ignorer interface{ MarkIgnored() } // nil if the breaker has no such method
+	base    time.Time
+	last    atomic.Int64 // when the answer changed last, ns since base, and at bit 0 whether to a rejection
+	ledger  ledger.Ledger
+}
+
+func (a *adapted) Allow() error {
+	err := a.CircuitBreaker.Allow()
+	a.note(err != nil)
+	if err != nil {
+		a.ledger.Owe()
+		return AsRejected("", err)
+	}
+	return nil
+}
+
+func (a *adapted) MarkSuccess() {
+	a.ledger.Succeed()
+	a.CircuitBreaker.MarkSuccess()
+}
+
+func (a *adapted) MarkFailed() {
+	a.ledger.FailOrBook()
+	a.CircuitBreaker.MarkFailed()
+}
+
+func (a *adapted) Acquire() (Permit, error) {
+	err := a.CircuitBreaker.Allow()
+	a.note(err != nil)
+	if err != nil {
+		a.ledger.Reject()
+		a.CircuitBreaker.MarkFailed()
+		return Permit{}, AsRejected("", err)
+	}
+	word, serial := a.ledger.Take()
+	return NewPermit((*adaptedSettler)(a), Ticket{Word: word, Serial: serial}), nil
+}
+
+type adaptedSettler adapted
+
+func (s *adaptedSettler) Settle(t Ticket, o Outcome) {
+	if !s.ledger.Settle(t.Word, t.Serial, o == Success) {
+		return
+	}
+	switch {
+	case o == Success:
+		s.CircuitBreaker.MarkSuccess()
+	case o != Ignored:
+		s.ledger.Fail()
+		s.CircuitBreaker.MarkFailed()
+	case s.ignorer != nil:
+		s.ledger.Ignore()
+		s.ignorer.MarkIgnored()
+	default:
+		s.ledger.Ignore()
+		s.CircuitBreaker.MarkSuccess()
+	}
+}
+
+func (a *adapted) note(rejected bool) {
+	last := a.last.Load()
+	if last&1 != 0 == rejected {
+		return
+	}
+	next := int64(time.Since(a.base)) << 1
+	if rejected {
+		next |= 1
+	}
+	a.last.CompareAndSwap(last, next)
+}
+
+func (a *adapted) Snapshot() Snapshot {
+	s := Snapshot{Totals: Totals(a.ledger.Totals())}
+	last := a.last.Load()
+	if last&1 != 0 {
+		s.State = Open
+	}
+	s.Since = a.base.Add(time.Duration(last >> 1))
+	return s
+}

@@ -1,0 +1,29 @@
+package breaker
+
+import "github.com/go-kratos/aegis/circuitbreaker"
+
+// CircuitBreaker is the interface of go-kratos/aegis: Allow, MarkSuccess and
+// MarkFailed. Every breaker that Kratos users have satisfies it.
+//
+// The three methods carry no identity: a mark cannot say which call it belongs
+// to. Where there is a choice, use [Acquirer].
+type CircuitBreaker = circuitbreaker.CircuitBreaker
+
+// Acquirer hands out permits.
+type Acquirer interface {
+	// Acquire asks for the right to make one call. The error is nil or a
+	// *RejectedError; with a nil error the permit must be settled with
+	// [Permit.Done]. It does not block.
+	Acquire() (Permit, error)
+}
+
+// Breaker is what every breaker of this module is. All methods are safe for
+// concurrent use.
+type Breaker interface {
+	CircuitBreaker
+	Acquirer
+
+	// Snapshot returns a copy of the breaker's state and counts. Reading
+	// changes nothing.
+	Snapshot() Snapshot
+}

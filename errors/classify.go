@@ -1,0 +1,286 @@
+// Package errors says what an error tells about the backend, the same for HTTP
+// and gRPC, and holds the error of a rejected call.
+package errors
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+
+	kratoserrors "github.com/go-kratos/kratos/v2/errors"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/kratos-breaker/breaker"
+)
+
+const (
+	statusCodes = 600 // HTTP status codes, by number
+	grpcCodes   = 17  // gRPC codes, by number
+
+	clientClosedRequest = 499 // nginx' and Kratos' word for a cancelled call
+)
+
+// table holds the outcome of every status and code.
+type table struct {
+	http     [statusCodes]breaker.Outcome
+	grpc     [grpcCodes]breaker.Outcome
+	reason   map[string]breaker.Outcome
+	business breaker.Outcome
+	other    breaker.Outcome
+}
+
+var standard = func() *table {
+	t := &table{business: breaker.Success, other: breaker.Failure}
+	for code := range t.http {
+		t.http[code] = breaker.Success
+		if code >= 500 {
+			t.http[code] = breaker.Failure
+		}
+	}
+	t.http[clientClosedRequest] = breaker.Ignored
+	t.http[501] = breaker.Ignored
+	for code := range t.grpc {
+		t.grpc[code] = breaker.Success
+	}
+	for _, c := range []codes.Code{codes.Unknown, codes.Internal, codes.Unavailable, codes.DeadlineExceeded, codes.DataLoss} {
+		t.grpc[c] = breaker.Failure
+	}
+	t.grpc[codes.Canceled] = breaker.Ignored
+	t.grpc[codes.Unimplemented] = breaker.Ignored
+	return t
+}()
+
+// Reasons of the errors that Kratos' clients make themselves when discovery
+// knows no node to call.
+var noNode = map[string]bool{"NODE_NOT_FOUND": true, "no_available_node": true}
+
+// Option changes a row of the table in [NewClassifier].
+type Option func(*table)
+
+// WithHTTPStatus sets the outcome of HTTP status codes, in [100, 599].
+func WithHTTPStatus(o breaker.Outcome, statuses ...int) Option {
+	return func(t *table) {
+		for _, s := range statuses {
+			if s < 100 || s >= statusCodes {
+				panic(fmt.Sprintf("errors: WithHTTPStatus(%d): want a status in [100, %d]", s, statusCodes-1))
+			}
+			t.http[s] = o
+		}
+	}
+}
+
+// WithGRPCCode sets the outcome of gRPC codes, in [Canceled, Unauthenticated].
+func WithGRPCCode(o breaker.Outcome, cs ...codes.Code) Option {
+	return func(t *table) {
+		for _, c := range cs {
+			if c < codes.Canceled || c >= grpcCodes {
+				panic(fmt.Sprintf("errors: WithGRPCCode(%d): want a code in [%d, %d]", c, codes.Canceled, grpcCodes-1))
+			}
+			t.grpc[c] = o
+		}
+	}
+}
+
+// WithReason sets the outcome of Kratos errors by their reason, which counts
+// before their code.
+func WithReason(o breaker.Outcome, reasons ...string) Option {
+	return func(t *table) {
+		if t.reason == nil {
+			t.reason = make(map[string]breaker.Outcome)
+		}
+		for _, r := range reasons {
+			t.reason[r] = o
+		}
+	}
+}
+
+// WithOverload makes 429 and ResourceExhausted a failure. They are a success
+// by default, since one caller's quota says nothing about the backend.
+func WithOverload() Option {
+	return func(t *table) {
+		WithHTTPStatus(breaker.Failure, 429)(t)
+		WithGRPCCode(breaker.Failure, codes.ResourceExhausted)(t)
+	}
+}
+
+// WithOther sets the outcome of errors that are neither of HTTP nor of gRPC
+// nor any other row of the table; the default is failure.
+func WithOther(o breaker.Outcome) Option { return func(t *table) { t.other = o } }
+
+// NewClassifier returns a classifier that differs from [Classify] in the given
+// rows. It panics if an option is out of its range.
+func NewClassifier(opts ...Option) breaker.Classifier {
+	t := *standard
+	for _, opt := range opts {
+		if opt == nil {
+			panic("errors: NewClassifier: nil Option")
+		}
+		opt(&t)
+	}
+	return t.classify
+}
+
+// Classify says what err tells about the backend.
+//
+// Success: nil, HTTP status below 500, a business code (any number that is no
+// HTTP status), a gRPC code of the caller's making, io.EOF at the end of a
+// stream. Failure: HTTP 5xx; gRPC Unknown, Internal, Unavailable,
+// DeadlineExceeded and DataLoss; connections refused, reset or timed out, and
+// any other error. Ignored: a cancelled call; what never got to the wire; the
+// rejection by another breaker; HTTP 501 and gRPC Unimplemented.
+//
+// A gRPC Unknown with the reason of a Kratos error is the business error that
+// gRPC has no code for.
+//
+// Wrapped errors count as what they wrap. A Kratos or gRPC error that is not
+// wrapped takes a few nanoseconds and no allocation, except Unknown, whose
+// details have to be decoded.
+func Classify(err error) breaker.Outcome { return standard.classify(err) }
+
+func (t *table) classify(err error) breaker.Outcome {
+	switch e := err.(type) {
+	case nil:
+		return breaker.Success
+	case *kratoserrors.Error:
+		return t.kratos(e)
+	case notAllowed:
+		return breaker.Ignored
+	case interface{ GRPCStatus() *status.Status }:
+		return t.status(e.GRPCStatus())
+	}
+	return t.wrapped(err)
+}
+
+func (t *table) kratos(e *kratoserrors.Error) breaker.Outcome {
+	if e == nil {
+		return t.other
+	}
+	if t.reason != nil {
+		if o, ok := t.reason[e.Reason]; ok {
+			return o
+		}
+	}
+	switch {
+	case e.Code < 100 || e.Code >= statusCodes:
+		return t.business
+	case e.Code == 503 && (noNode[e.Reason] || e.Reason == ErrNotAllowed.Reason && IsRejected(e.Unwrap())):
+		return breaker.Ignored
+	}
+	return t.http[e.Code]
+}
+
+func (t *table) status(s *status.Status) breaker.Outcome {
+	code := s.Code()
+	switch {
+	case code >= grpcCodes:
+		return t.other
+	case code == codes.Unknown, code == codes.Unavailable && s.Message() == "", t.reason != nil:
+		if o, ok := t.details(s); ok {
+			return o
+		}
+	case code == codes.Internal && strings.HasPrefix(s.Message(), "grpc: error while marshaling"):
+		return breaker.Ignored // the request, before the wire
+	}
+	return t.grpc[code]
+}
+
+// details looks for a Kratos error within a gRPC status.
+func (t *table) details(s *status.Status) (breaker.Outcome, bool) {
+	for _, d := range s.Details() {
+		info, ok := d.(*errdetails.ErrorInfo)
+		if !ok || info.GetReason() == "" {
+			continue
+		}
+		if o, ok := t.reason[info.GetReason()]; ok {
+			return o, true
+		}
+		switch {
+		case s.Code() == codes.Unknown:
+			return t.business, true
+		case s.Code() == codes.Unavailable && noNode[info.GetReason()]:
+			return breaker.Ignored, true
+		}
+	}
+	return 0, false
+}
+
+// wrapped handles the errors whose type does not tell at once.
+func (t *table) wrapped(err error) breaker.Outcome {
+	if err == io.EOF {
+		return breaker.Success
+	}
+	if IsRejected(err) || errors.Is(err, context.Canceled) || unsent(err) {
+		return breaker.Ignored
+	}
+	var k *kratoserrors.Error
+	if errors.As(err, &k) {
+		return t.kratos(k)
+	}
+	var g interface{ GRPCStatus() *status.Status }
+	if errors.As(err, &g) {
+		return t.status(g.GRPCStatus())
+	}
+	// net/http reports a connection that was closed instead of an answer as a
+	// *url.Error around io.EOF. That is no end of a stream.
+	var u *url.Error
+	if errors.Is(err, io.EOF) && !errors.As(err, &u) {
+		return breaker.Success
+	}
+	return t.other
+}
+
+// unsent reports whether err was made before anything was sent: by encoding
+// the request, or by parsing its address.
+func unsent(err error) bool {
+	var (
+		marshaler   *json.MarshalerError
+		unsupported *json.UnsupportedTypeError
+		value       *json.UnsupportedValueError
+		u           *url.Error
+	)
+	return errors.As(err, &marshaler) || errors.As(err, &unsupported) || errors.As(err, &value) ||
+		errors.As(err, &u) && u.Op == "parse"
+}
+
+// ClassifyKratos is the table of Kratos' own middleware: 500, 503 and 504 fail
+// and everything else is a success. It is for those who depend on its errors.
+func ClassifyKratos(err error) breaker.Outcome {
+	if err == nil {
+		return breaker.Success
+	}
+	switch kratoserrors.Code(err) {
+	case 500, 503, 504:
+		return breaker.Failure
+	}
+	return breaker.Success
+}
+
+// ClassifyCall is [Classify] for one who has the context of the call. Only a
+// cancellation by the caller, through ctx, is ignored; one that comes from the
+// other side is a failure.
+func ClassifyCall(ctx context.Context, err error) breaker.Outcome {
+	o := Classify(err)
+	if o == breaker.Ignored && ctx.Err() != context.Canceled && canceled(err) {
+		return breaker.Failure
+	}
+	return o
+}
+
+// canceled reports whether err says that the call was cancelled, by anybody.
+func canceled(err error) bool {
+	if errors.Is(err, context.Canceled) {
+		return true
+	}
+	var k *kratoserrors.Error
+	if errors.As(err, &k) {
+		return k.Code == clientClosedRequest
+	}
+	var g interface{ GRPCStatus() *status.Status }
+	return errors.As(err, &g) && g.GRPCStatus().Code() == codes.Canceled
+}

@@ -1,0 +1,381 @@
+// Package group is a lazy, bounded container of values by key. It knows
+// nothing about what the values are; this module keeps breakers in it.
+package group
+
+import (
+	"fmt"
+	"hash/maphash"
+	"iter"
+	"maps"
+	"math"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Group makes one value per key, when the key is first asked for. Make one
+// with [NewGroup] or [NewKeyed]; the zero value is not valid. All methods are
+// safe for concurrent use.
+//
+// A group holds a limited number of keys. Keys beyond the limit share one
+// overflow value, so that a caller who makes keys of raw paths or user input
+// cannot exhaust the memory.
+//
+// Values that have not been asked for in a while make room for new keys, if
+// they say that nothing is lost with them, through a method
+//
+//	Idle() bool
+//
+// that reports whether the value is as good as a new one. A value without the
+// method stays until Clear or Reset.
+type Group[T any] struct {
+	// settled is never written to once it is here; recent holds, as *entry[T],
+	// the keys that came since. When they are an eighth as many, a new settled
+	// map takes all. So a key costs O(1) to add, and nearly always one look
+	// into a plain map to find.
+	settled atomic.Pointer[map[string]*entry[T]]
+	recent  sync.Map
+	size    atomic.Int64
+	limit   int64
+	idle    time.Duration
+
+	base      time.Time
+	nextSweep atomic.Int64 // ns since base
+
+	overflow  atomic.Pointer[entry[T]]
+	overflows atomic.Uint64
+
+	// mu is held to add and remove entries, never while a value is made.
+	mu      sync.Mutex
+	factory func(key string) T
+}
+
+// entry holds a value. Its state says whether the value is there, whether
+// somebody asked for it since the last sweep, and whether it was evicted.
+type entry[T any] struct {
+	state  atomic.Uint32
+	making sync.Mutex // held by the goroutine that makes the value
+	make   func(key string) T
+	value  T
+}
+
+const (
+	absent uint32 = iota // being made
+	used
+	unused
+	evicted
+)
+
+// Option configures a group. A value out of its range makes the constructor
+// panic.
+type Option func(*options)
+
+type options struct {
+	limit int
+	idle  time.Duration
+}
+
+const (
+	defaultLimit = 256
+	defaultIdle  = 10 * time.Minute
+	maxKeyLength = 256
+)
+
+// WithLimit sets how many keys the group holds, the overflow value aside. The
+// range is [1, the largest int], the default 256.
+func WithLimit(n int) Option { return func(o *options) { o.limit = n } }
+
+// WithIdle sets how long a value must not have been asked for before it may be
+// evicted. The range is [1ms, 8760h], the default 10 minutes. Eviction happens
+// when a new key is asked for, and takes between d and 2·d.
+func WithIdle(d time.Duration) Option { return func(o *options) { o.idle = d } }
+
+// NewGroup returns an empty group whose values factory makes. It panics if
+// factory is nil or an option is out of its range.
+//
+// The factory is called at most once per key that is in the group, whatever
+// races, in the goroutine of a Get, with no lock held that Gets of other keys
+// wait for. It must not Get its own key. If it panics, so does that Get; the
+// key stays unmade and the next Get calls the factory again.
+func NewGroup[T any](factory func() T, opts ...Option) *Group[T] {
+	return NewKeyed(keyless(factory), opts...)
+}
+
+// NewKeyed is like [NewGroup] for a factory that wants to know the key. The
+// key of the overflow value is "".
+func NewKeyed[T any](factory func(key string) T, opts ...Option) *Group[T] {
+	mustMake(factory == nil)
+	o := options{limit: defaultLimit, idle: defaultIdle}
+	for _, opt := range opts {
+		if opt == nil {
+			panic("group: nil Option")
+		}
+		opt(&o)
+	}
+	if o.limit < 1 {
+		panic(fmt.Sprintf("group: WithLimit(%d): want a number in [1, %d]", o.limit, math.MaxInt))
+	}
+	if o.idle < time.Millisecond || o.idle > 8760*time.Hour {
+		panic(fmt.Sprintf("group: WithIdle(%v): want a duration in [1ms, 8760h]", o.idle))
+	}
+	g := &Group[T]{factory: factory, limit: int64(o.limit), idle: o.idle, base: time.Now()}
+	g.nextSweep.Store(int64(o.idle))
+	g.clearLocked()
+	return g
+}
+
+func keyless[T any](factory func() T) func(string) T {
+	mustMake(factory == nil)
+	return func(string) T { return factory() }
+}
+
+func mustMake(isNil bool) {
+	if isNil {
+		panic("group: the factory is nil")
+	}
+}
+
+// Get returns the value of key, and makes it if there is none. Any string is a
+// key; one of more than 256 bytes is shortened to its beginning and a hash.
+// Getting a value that is there takes no lock and does not allocate.
+func (g *Group[T]) Get(key string) T {
+	if len(key) > maxKeyLength {
+		key = shorten(key)
+	}
+	if e := (*g.settled.Load())[key]; e != nil && e.use() {
+		return e.value
+	}
+	return g.getSlow(key)
+}
+
+func (g *Group[T]) lookup(key string) *entry[T] {
+	if e := (*g.settled.Load())[key]; e != nil {
+		return e
+	}
+	if e, ok := g.recent.Load(key); ok {
+		return e.(*entry[T])
+	}
+	// It may have been settled between the two looks.
+	return (*g.settled.Load())[key]
+}
+
+// use notes that the value was asked for and reports whether it is there.
+func (e *entry[T]) use() bool {
+	switch e.state.Load() {
+	case used:
+		return true
+	case unused:
+		return e.state.CompareAndSwap(unused, used) || e.state.Load() == used
+	}
+	return false
+}
+
+func (g *Group[T]) getSlow(key string) T {
+	if e := g.lookup(key); e != nil && e.use() {
+		return e.value
+	}
+	for {
+		e, name := g.reserve(key)
+		if e.use() {
+			return e.value
+		}
+		if v, ok := g.make(e, name); ok {
+			return v
+		}
+	}
+}
+
+// reserve returns the entry of key, whose value may have to be made, and the
+// key to make it with.
+func (g *Group[T]) reserve(key string) (*entry[T], string) {
+	due := int64(time.Since(g.base)) >= g.nextSweep.Load()
+	if due && g.lookup(key) == nil {
+		g.sweep()
+	}
+	// Without this look a group that is full would take the lock for each key
+	// that is not in it.
+	if g.size.Load() < g.limit || g.lookup(key) != nil {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if e := g.lookup(key); e != nil && e.state.Load() != evicted {
+			return e, key
+		} else if e != nil {
+			g.removeLocked(key, e) // its evictor has not come round to it yet
+		}
+		if g.size.Load() < g.limit {
+			key = strings.Clone(key) // the caller's may be part of something large
+			return g.addLocked(key), key
+		}
+	}
+	g.overflows.Add(1)
+	return g.overflow.Load(), ""
+}
+
+// make makes the value of e, or waits until another goroutine has. It returns
+// false if that one's factory panicked.
+func (g *Group[T]) make(e *entry[T], key string) (v T, ok bool) {
+	e.making.Lock()
+	defer e.making.Unlock()
+	if e.use() {
+		return e.value, true
+	}
+	if e.state.Load() == evicted {
+		return v, false
+	}
+	defer func() {
+		if !ok { // the factory panicked or called Goexit
+			g.drop(key, e)
+		}
+	}()
+	e.value = e.make(key)
+	e.make = nil
+	e.state.Store(used)
+	return e.value, true
+}
+
+func (g *Group[T]) addLocked(key string) *entry[T] {
+	e := &entry[T]{make: g.factory}
+	g.recent.Store(key, e)
+	size := g.size.Add(1)
+	old := *g.settled.Load()
+	if 8*(size-int64(len(old))) < int64(len(old)) {
+		return e
+	}
+	all := make(map[string]*entry[T], size)
+	maps.Copy(all, old)
+	g.recent.Range(func(key, e any) bool {
+		all[key.(string)] = e.(*entry[T])
+		return true
+	})
+	g.settled.Store(&all)
+	g.recent.Clear()
+	return e
+}
+
+func (g *Group[T]) removeLocked(key string, e *entry[T]) {
+	if g.recent.CompareAndDelete(key, e) {
+		g.size.Add(-1)
+	} else if old := *g.settled.Load(); old[key] == e {
+		rest := maps.Clone(old)
+		delete(rest, key)
+		g.settled.Store(&rest)
+		g.size.Add(-1)
+	}
+}
+
+// drop takes e out of the group.
+func (g *Group[T]) drop(key string, e *entry[T]) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.overflow.Load() == e {
+		return // its state is still absent: the next one makes it
+	}
+	e.state.Store(evicted)
+	g.removeLocked(key, e)
+}
+
+// sweep evicts what has not been used since the last sweep and is idle.
+func (g *Group[T]) sweep() {
+	now, next := int64(time.Since(g.base)), g.nextSweep.Load()
+	if now < next || !g.nextSweep.CompareAndSwap(next, now+int64(g.idle)) {
+		return // somebody else does it
+	}
+	for key, e := range g.each {
+		if e.state.CompareAndSwap(used, unused) || e.state.Load() != unused {
+			continue
+		}
+		idler, ok := any(e.value).(interface{ Idle() bool })
+		// From unused to evicted in one step: whoever asks at this moment
+		// either keeps the value alive or gets a new one.
+		if ok && idler.Idle() && e.state.CompareAndSwap(unused, evicted) {
+			g.drop(key, e)
+		}
+	}
+}
+
+// each yields every entry once.
+func (g *Group[T]) each(yield func(string, *entry[T]) bool) {
+	var recent map[string]*entry[T]
+	g.recent.Range(func(key, e any) bool {
+		if recent == nil {
+			recent = make(map[string]*entry[T])
+		}
+		recent[key.(string)] = e.(*entry[T])
+		return true
+	})
+	// Read after recent, so that a key which is settled meanwhile is not missed.
+	for key, e := range *g.settled.Load() {
+		delete(recent, key)
+		if !yield(key, e) {
+			return
+		}
+	}
+	for key, e := range recent {
+		if !yield(key, e) {
+			return
+		}
+	}
+}
+
+// Reset makes factory the one for every value from now on, and forgets all
+// values, the overflow value too. Who holds a value keeps it. It panics if
+// factory is nil.
+func (g *Group[T]) Reset(factory func() T) {
+	f := keyless(factory)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.factory = f
+	g.clearLocked()
+}
+
+// Clear forgets all values, the overflow value too. Who holds one keeps it.
+func (g *Group[T]) Clear() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.clearLocked()
+}
+
+func (g *Group[T]) clearLocked() {
+	g.settled.Store(new(map[string]*entry[T]))
+	g.recent.Clear()
+	g.size.Store(0)
+	g.overflow.Store(&entry[T]{make: g.factory})
+}
+
+// Len returns the number of keys in the group, without the overflow value.
+func (g *Group[T]) Len() int { return int(g.size.Load()) }
+
+// All iterates over the keys and values that are there, in no order and
+// without the overflow value. Looking does not count as asking for a value.
+func (g *Group[T]) All() iter.Seq2[string, T] {
+	return func(yield func(string, T) bool) {
+		for key, e := range g.each {
+			if v, ok := e.peek(); ok && !yield(key, v) {
+				return
+			}
+		}
+	}
+}
+
+// Overflow returns the value that the keys beyond the limit share, if there
+// was such a key.
+func (g *Group[T]) Overflow() (value T, ok bool) { return g.overflow.Load().peek() }
+
+// Overflows returns how many Gets were answered with the overflow value.
+func (g *Group[T]) Overflows() uint64 { return g.overflows.Load() }
+
+func (e *entry[T]) peek() (v T, ok bool) {
+	if s := e.state.Load(); s == used || s == unused {
+		return e.value, true
+	}
+	return v, false
+}
+
+var seed = maphash.MakeSeed()
+
+func shorten(key string) string {
+	const hash = 1 + 13 // "#" and a 64-bit number in base 36
+	return key[:maxKeyLength-hash] + "#" + strconv.FormatUint(maphash.String(seed, key), 36)
+}

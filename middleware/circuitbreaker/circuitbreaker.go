@@ -1,0 +1,235 @@
+// Package circuitbreaker is a client middleware for Kratos, a drop-in for
+// kratos/v2/middleware/circuitbreaker: change the import line.
+//
+// It asks a breaker before each call, one breaker per operation, and answers
+// 503 [ErrNotAllowed] for it when rejected. After the call it tells the
+// breaker what the error says about the backend.
+package circuitbreaker
+
+import (
+	"context"
+	stderrors "errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/go-kratos/kratos/v2/middleware"
+	"github.com/go-kratos/kratos/v2/transport"
+
+	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/errors"
+	"github.com/kratos-breaker/breaker/group"
+	"github.com/kratos-breaker/breaker/sre"
+)
+
+// ErrNotAllowed is what a rejected call fails with: compare with errors.Is.
+// Each caller gets a value of its own, with the *[breaker.RejectedError] in it.
+var ErrNotAllowed = errors.ErrNotAllowed
+
+var errNilContext = stderrors.New("circuitbreaker: the context is nil")
+
+// Option configures [Client].
+type Option func(*options)
+
+type options struct {
+	acquire  func(key string) (permit, error)
+	key      func(ctx context.Context, req any) string
+	classify breaker.Classifier
+	fallback func(ctx context.Context, req any, rejected error) (any, error)
+}
+
+// WithGroup takes the breakers from g, which other clients, metrics and people
+// may share. The default is a group of its own with breakers from
+// sre.NewBreaker. It panics if g is nil. Of WithGroup and WithCircuitBreaker
+// the last one counts.
+func WithGroup[B breaker.CircuitBreaker](g *group.Group[B]) Option {
+	if g == nil {
+		panic("circuitbreaker: WithGroup: the group is nil")
+	}
+	return func(o *options) {
+		o.acquire = func(key string) (permit, error) { return acquire(key, g.Get(key)) }
+	}
+}
+
+// WithCircuitBreaker makes the breaker of each operation with factory. It
+// panics if factory is nil. The breakers of this module get permits; any other
+// aegis breaker gets exactly one mark per call: MarkFailed after a failure or a
+// rejection, MarkSuccess otherwise, except that an ignored outcome is told to
+// MarkIgnored() if the breaker has it.
+func WithCircuitBreaker[B breaker.CircuitBreaker](factory func() B) Option {
+	if factory == nil {
+		panic("circuitbreaker: WithCircuitBreaker: the factory is nil")
+	}
+	return func(o *options) { WithGroup(group.NewGroup(factory))(o) }
+}
+
+// WithKey sets the key that the breaker is found by; the default is the
+// operation. Any string will do. It is also asked for calls that have no client
+// transport in their context. If it panics, so does the call, before it is
+// made. WithKey panics if key is nil.
+func WithKey(key func(ctx context.Context, req any) string) Option {
+	if key == nil {
+		panic("circuitbreaker: WithKey: the function is nil")
+	}
+	return func(o *options) { o.key = key }
+}
+
+// WithClassifier sets what an error says about the backend; the default is
+// [errors.ClassifyCall]. It panics if c is nil.
+func WithClassifier(c breaker.Classifier) Option {
+	if c == nil {
+		panic("circuitbreaker: WithClassifier: the classifier is nil")
+	}
+	return func(o *options) { o.classify = c }
+}
+
+// WithFallback sets what answers for a rejected call, and only for that: a call
+// that was made keeps its error. The error that the caller would have got is
+// rejected. It panics if f is nil.
+//
+// Kratos' clients look only at the error of a middleware. A nil error leaves
+// the reply that the caller passed as it was.
+func WithFallback(f func(ctx context.Context, req any, rejected error) (any, error)) Option {
+	if f == nil {
+		panic("circuitbreaker: WithFallback: the function is nil")
+	}
+	return func(o *options) { o.fallback = f }
+}
+
+// Client returns the middleware. The breakers live in it: clients that share
+// the middleware share the breakers, and two results of Client share none.
+//
+// A call without a client transport in its context has no operation and passes
+// through, unless there is a WithKey. A handler that panics counts as a
+// failure, and the panic goes on.
+func Client(opts ...Option) middleware.Middleware {
+	var o options
+	for _, opt := range opts {
+		if opt == nil {
+			panic("circuitbreaker: Client: nil Option")
+		}
+		opt(&o)
+	}
+	if o.acquire == nil {
+		g := group.NewKeyed(func(key string) *sre.Breaker { return sre.NewBreaker(sre.WithName(key)) })
+		o.acquire = func(key string) (permit, error) {
+			p, err := g.Get(key).Acquire()
+			return permit{Permit: p}, err
+		}
+	}
+	return func(handler middleware.Handler) middleware.Handler {
+		if handler == nil {
+			panic("circuitbreaker: the handler is nil")
+		}
+		return func(ctx context.Context, req any) (any, error) {
+			if ctx == nil {
+				return nil, errNilContext
+			}
+			key, ok := o.keyOf(ctx, req)
+			if !ok {
+				return handler(ctx, req)
+			}
+			p, err := o.acquire(key)
+			if err != nil {
+				return o.reject(ctx, req, breaker.AsRejected(key, err))
+			}
+			outcome := breaker.Failure // for a panic or Goexit, of the classifier too
+			defer func() { p.done(outcome) }()
+			reply, err := handler(ctx, req)
+			outcome = o.outcome(ctx, err)
+			return reply, err
+		}
+	}
+}
+
+func (o *options) keyOf(ctx context.Context, req any) (key string, ok bool) {
+	if o.key != nil {
+		return o.key(ctx, req), true
+	}
+	tr, ok := transport.FromClientContext(ctx)
+	if !ok {
+		return "", false
+	}
+	return operation(tr), true
+}
+
+func (o *options) outcome(ctx context.Context, err error) breaker.Outcome {
+	switch {
+	case o.classify != nil:
+		return o.classify(err)
+	case err == nil:
+		return breaker.Success
+	}
+	return errors.ClassifyCall(ctx, err)
+}
+
+func (o *options) reject(ctx context.Context, req any, rejection *breaker.RejectedError) (any, error) {
+	err := errors.NotAllowed(rejection)
+	if o.fallback != nil {
+		return o.fallback(ctx, req, err)
+	}
+	return nil, err
+}
+
+// permit is a breaker's permit, or the debt of one mark to a breaker that has
+// no permits.
+type permit struct {
+	breaker.Permit
+	foreign breaker.CircuitBreaker
+}
+
+func acquire(key string, b breaker.CircuitBreaker) (permit, error) {
+	if a, ok := b.(breaker.Acquirer); ok {
+		p, err := a.Acquire()
+		return permit{Permit: p}, err
+	}
+	if b == nil {
+		panic(fmt.Sprintf("circuitbreaker: the factory returned no breaker for %q", key))
+	}
+	if err := b.Allow(); err != nil {
+		b.MarkFailed() // as Kratos does: aegis breakers count their rejections by it
+		return permit{}, err
+	}
+	return permit{foreign: b}, nil
+}
+
+func (p permit) done(o breaker.Outcome) {
+	if p.foreign == nil {
+		p.Done(o)
+		return
+	}
+	switch o {
+	case breaker.Failure:
+		p.foreign.MarkFailed()
+	case breaker.Success:
+		p.foreign.MarkSuccess()
+	default:
+		if i, ok := p.foreign.(interface{ MarkIgnored() }); ok {
+			i.MarkIgnored()
+		} else {
+			p.foreign.MarkSuccess()
+		}
+	}
+}
+
+// operation returns the operation of a call. Kratos' HTTP client takes the
+// path for it if the call names none: then the path's template, if there is
+// one, and anyway not the query, of which there is no end.
+func operation(tr transport.Transporter) string {
+	op := tr.Operation()
+	path, _, _ := strings.Cut(op, "?")
+	if h, ok := tr.(interface {
+		PathTemplate() string
+		Request() *http.Request
+	}); ok {
+		template := h.PathTemplate()
+		if template != op && template != "" && isPath(h.Request(), path) {
+			return template
+		}
+	}
+	return path
+}
+
+func isPath(req *http.Request, path string) bool {
+	return req != nil && req.URL != nil && (req.URL.Path == path || req.URL.RawPath == path)
+}

@@ -1,0 +1,119 @@
+package breaker
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-kratos/aegis/circuitbreaker"
+)
+
+// Reason says why a call was rejected.
+type Reason uint8
+
+const (
+	// ReasonUnknown is for breakers that do not say. It is the zero value.
+	ReasonUnknown Reason = iota
+	// ReasonThrottled: an adaptive breaker rejects a share of the calls.
+	ReasonThrottled
+	// ReasonOpen: the breaker is open.
+	ReasonOpen
+	// ReasonProbeLimit: the breaker is half-open and enough probes are running.
+	ReasonProbeLimit
+	// ReasonForcedOpen: somebody set the mode ForceOpen.
+	ReasonForcedOpen
+)
+
+// String returns "unknown", "throttled", "open", "probe limit" or
+// "forced open".
+func (r Reason) String() string {
+	switch r {
+	case ReasonUnknown:
+		return "unknown"
+	case ReasonThrottled:
+		return "throttled"
+	case ReasonOpen:
+		return "open"
+	case ReasonProbeLimit:
+		return "probe limit"
+	case ReasonForcedOpen:
+		return "forced open"
+	}
+	return fmt.Sprintf("Reason(%d)", uint8(r))
+}
+
+// MarshalText returns the text of String.
+func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// RejectedError is the error of a call that a breaker did not allow. The
+// backend was not called. Nothing in it can be changed, so a breaker may hand
+// the same one to many callers.
+//
+// errors.Is(err, aegis' ErrNotAllowed) holds for every RejectedError.
+type RejectedError struct {
+	name   string
+	state  State
+	reason Reason
+	until  time.Time
+	cause  error
+}
+
+// NewRejectedError returns the error of a rejection by the breaker called
+// name, which was in the given state. A non-zero until is when the rejections
+// end; cause is the breaker's own error, or nil. It is for authors of breakers.
+func NewRejectedError(name string, state State, reason Reason, until time.Time, cause error) *RejectedError {
+	return &RejectedError{name: name, state: state, reason: reason, until: until, cause: cause}
+}
+
+// AsRejected returns the RejectedError that err is or wraps, or a new one for
+// the breaker called name that rejected a call with err.
+func AsRejected(name string, err error) *RejectedError {
+	if r, ok := err.(*RejectedError); ok {
+		return r
+	}
+	var r *RejectedError
+	if errors.As(err, &r) {
+		return r
+	}
+	if errors.Is(err, circuitbreaker.ErrNotAllowed) {
+		err = nil // it says nothing that a RejectedError does not say
+	}
+	return NewRejectedError(name, Open, ReasonUnknown, time.Time{}, err)
+}
+
+// Name returns the name of the breaker, or "".
+func (e *RejectedError) Name() string { return e.name }
+
+// State returns the state that the breaker was in.
+func (e *RejectedError) State() State { return e.state }
+
+// Reason returns why the call was rejected.
+func (e *RejectedError) Reason() Reason { return e.reason }
+
+// RetryAfter returns how long from now the rejections will last for certain;
+// 0 if no time is known or it has passed.
+func (e *RejectedError) RetryAfter() time.Duration {
+	if e.until.IsZero() {
+		return 0
+	}
+	return max(0, time.Until(e.until))
+}
+
+// Error returns one line with the name and the reason.
+func (e *RejectedError) Error() string {
+	msg := "circuit breaker"
+	if e.name != "" {
+		msg += fmt.Sprintf(" %q", e.name)
+	}
+	msg += " rejected the call: " + e.reason.String()
+	if e.cause != nil {
+		msg += ": " + e.cause.Error()
+	}
+	return msg
+}
+
+// Is reports whether target is aegis' ErrNotAllowed.
+func (e *RejectedError) Is(target error) bool { return target == circuitbreaker.ErrNotAllowed }
+
+// Unwrap returns the breaker's own error, or nil.
+func (e *RejectedError) Unwrap() error { return e.cause }

@@ -1,0 +1,52 @@
+package sre
+
+import "github.com/kratos-breaker/breaker/internal/ledger"
+
+// law is the decision: client-side throttling of the Google SRE book, in the
+// form that go-kratos/aegis gave it. With total calls asked for and success of
+// them successful within the window, a call is allowed while
+//
+//	total < request  or  total < k·success        with k = 1 / success ratio
+//
+// and otherwise rejected with probability
+//
+//	max(0, (total - k·success) / (total + 1))
+//
+// Rejected calls count in total. So while the backend is down the probability
+// approaches 1, and about one call per window gets through.
+//
+// Source: Beyer et al., Site Reliability Engineering, chapter 21, "Client-Side
+// Throttling", https://sre.google/sre-book/handling-overload/
+type law struct {
+	k       float64
+	request uint64
+}
+
+// rejectRatio returns the probability, in [0, 1), with which a call is
+// rejected after c. The arithmetic is that of aegis, operation by operation,
+// so the result is the same to the last bit.
+func (d law) rejectRatio(c ledger.Counts) float64 {
+	total := c.Total()
+	accepted := d.k * float64(c.Success)
+	if total < d.request || float64(total) < accepted {
+		return 0
+	}
+	return max(0, (float64(total)-accepted)/float64(total+1))
+}
+
+// headroom returns how many more calls may fail after c before a call can be
+// rejected, whatever else succeeds meanwhile: rejectRatio stays 0 for every
+// number of failures below headroom. Let f of the calls in c have failed.
+//
+// After x more failures and y more successes, rejecting takes both
+//
+//	f + x + success + y >= request  and  f + x >= (k-1)·(success + y)
+//
+// The second bounds success + y by (f+x)/(k-1); put into the first it needs
+// f + x >= request·(1 - 1/k). And the second alone needs, as y >= 0,
+// x >= k·success - total. Each is necessary, so the larger one counts.
+func (d law) headroom(c ledger.Counts) float64 {
+	byVolume := float64(d.request)*(1-1/d.k) - float64(c.Failure+c.Rejected)
+	byRatio := d.k*float64(c.Success) - float64(c.Total())
+	return max(byVolume, byRatio)
+}

@@ -1,0 +1,231 @@
+// Package sre is an adaptive circuit breaker: client-side throttling after the
+// Google SRE book. It rejects a growing share of the calls as successes fall
+// behind requests, and none while the backend is well. It has no timer and no
+// goroutine.
+//
+// Options, defaults and decisions are those of go-kratos/aegis'
+// circuitbreaker/sre.
+package sre
+
+import (
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/internal/ledger"
+	"github.com/kratos-breaker/breaker/internal/window"
+)
+
+var _ breaker.Breaker = (*Breaker)(nil)
+
+// Breaker is an adaptive circuit breaker. Make one with [NewBreaker]; the zero
+// value is not valid. All methods are safe for concurrent use.
+//
+// There are two ways to use it. Acquire hands out a permit, and counts a
+// rejection by itself. Allow, MarkSuccess and MarkFailed are aegis' protocol:
+// the caller marks each allowed call once, and marks a failure after each
+// rejection. Allow only decides, so a caller that does not mark its rejections
+// gets a breaker that does not count them.
+//
+// While the breaker is healthy, asking costs an atomic load, plus a
+// compare-and-swap for a permit, and settling one clock read and one atomic
+// operation. Neither allocates, takes a lock, or depends on the number of
+// buckets.
+type Breaker struct {
+	// The order keeps what every call reads and what every call writes on
+	// cache lines of their own.
+	window   window.Rolling
+	budget   budget
+	law      law
+	change   atomic.Int64 // when the state changed last, ns, and at bit 0 whether to open
+	_        [8]byte
+	ledger   ledger.Ledger
+	rejected atomic.Pointer[breaker.RejectedError] // of every rejection; nil until needed
+}
+
+// NewBreaker returns a closed breaker. It panics if an option is out of its
+// range.
+func NewBreaker(opts ...Option) *Breaker {
+	o := defaults()
+	for _, opt := range opts {
+		if opt == nil {
+			panic("sre: NewBreaker: nil Option")
+		}
+		opt(&o)
+	}
+	o.check()
+	b := &Breaker{law: law{k: 1 / o.success, request: uint64(o.request)}}
+	if o.name != "" {
+		b.rejected.Store(rejection(o.name))
+	}
+	b.window.Init(o.bucket, o.window/time.Duration(o.bucket))
+	b.assess(1)
+	return b
+}
+
+// Allow returns nil if a call may go out, and a *[breaker.RejectedError] if
+// not.
+func (b *Breaker) Allow() error {
+	if b.budget.left() || b.admits(b.window.Now()) {
+		return nil
+	}
+	b.ledger.Owe()
+	return b.reject()
+}
+
+// MarkSuccess counts a successful call.
+func (b *Breaker) MarkSuccess() {
+	if now := b.window.Now(); b.window.Due(now) {
+		b.roll(now)
+	}
+	b.ledger.Succeed()
+}
+
+// MarkFailed counts a failed call, or a rejection by Allow that was not marked
+// yet. For the decision both are the same; they differ in the snapshot.
+func (b *Breaker) MarkFailed() {
+	now := b.window.Now()
+	if b.window.Due(now) {
+		b.roll(now)
+	}
+	b.ledger.FailOrBook()
+	b.failed(now)
+}
+
+// MarkIgnored counts a call whose outcome says nothing about the backend.
+func (b *Breaker) MarkIgnored() { b.ledger.Ignore() }
+
+// Acquire returns a permit for one call, or a *[breaker.RejectedError].
+func (b *Breaker) Acquire() (breaker.Permit, error) {
+	if !b.budget.left() {
+		if now := b.window.Now(); !b.admits(now) {
+			if b.window.Due(now) {
+				b.roll(now)
+			}
+			b.ledger.Reject()
+			if b.budget.left() { // it was set meanwhile: see assess
+				b.budget.spend(1)
+			}
+			return breaker.Permit{}, b.reject()
+		}
+	}
+	word, serial := b.ledger.Take()
+	return breaker.NewPermit((*settler)(b), breaker.Ticket{Word: word, Serial: serial}), nil
+}
+
+// settler is a Breaker with the one method that only permits call.
+type settler Breaker
+
+func (s *settler) Settle(t breaker.Ticket, o breaker.Outcome) {
+	b := (*Breaker)(s)
+	if o == breaker.Ignored {
+		if b.ledger.Settle(t.Word, t.Serial, false) {
+			b.ledger.Ignore()
+		}
+		return
+	}
+	now := b.window.Now()
+	if b.window.Due(now) {
+		b.roll(now)
+	}
+	if o == breaker.Success {
+		b.ledger.Settle(t.Word, t.Serial, true)
+	} else if b.ledger.Settle(t.Word, t.Serial, false) {
+		b.ledger.Fail()
+		b.failed(now)
+	}
+}
+
+// admits decides from the counts.
+func (b *Breaker) admits(now int64) bool {
+	p := b.law.rejectRatio(b.window.Counts(now, &b.ledger))
+	b.note(now, p > 0)
+	return p == 0 || rand.Float64() >= p
+}
+
+// note writes down when the state changed.
+func (b *Breaker) note(now int64, open bool) {
+	if last := b.change.Load(); last&1 != 0 != open {
+		next := now << 1
+		if open {
+			next |= 1
+		}
+		b.change.CompareAndSwap(last, next)
+	}
+}
+
+// failed spends from the budget after a failure was counted.
+func (b *Breaker) failed(now int64) {
+	left := b.budget.spend(1)
+	if left > 0 || left == 0 && b.refill() {
+		return
+	}
+	b.note(now, b.law.rejectRatio(b.window.Counts(now, &b.ledger)) > 0)
+}
+
+func (b *Breaker) roll(now int64) {
+	if b.window.Roll(now, &b.ledger) && b.assess(1) > 0 {
+		b.note(now, false)
+	}
+}
+
+// refill sets a used-up budget anew within a bucket and reports whether
+// something is left. A budget that would soon be used up again is not worth
+// the reading of all buckets: it stays negative until the next bucket.
+func (b *Breaker) refill() bool { return b.assess(max(8, int64(b.window.Buckets()/4))) > 0 }
+
+// assess sets the budget to the number of failures that no part of the window
+// which can be left over later would judge, or to -1 if that is fewer than
+// worthwhile, and returns what it set. What is counted from now on goes to the
+// newest bucket, and the buckets expire from the oldest on; so what is left
+// over always begins with one of today's buckets.
+//
+// If a newer bucket is begun meanwhile, assess returns 0 and leaves the budget
+// to the goroutine that begins it.
+func (b *Breaker) assess(worthwhile int64) int64 {
+	for {
+		read := b.budget.word.Load()
+		booked := b.ledger.Booked()
+		n := int64(budgetMax)
+		stable := b.window.Suffixes(&b.ledger, func(c ledger.Counts, _ int64) {
+			n = min(n, wholeFailures(b.law.headroom(c)))
+		})
+		if !stable {
+			return 0
+		}
+		if n < worthwhile {
+			n = -1
+		}
+		if !b.budget.set(read, n) {
+			continue
+		}
+		// A rejection spends only from a budget that it sees, to save an
+		// atomic operation. What was booked since the reading is spent here.
+		if late := b.ledger.Booked() - booked; late > 0 && n > 0 {
+			b.budget.spend(late)
+		}
+		return n
+	}
+}
+
+// reject returns the error of a rejected call. It says the same for every call,
+// so there is one per breaker.
+func (b *Breaker) reject() error {
+	if e := b.rejected.Load(); e != nil {
+		return e
+	}
+	b.rejected.CompareAndSwap(nil, rejection(""))
+	return b.rejected.Load()
+}
+
+func rejection(name string) *breaker.RejectedError {
+	return breaker.NewRejectedError(name, breaker.Open, breaker.ReasonThrottled, time.Time{}, nil)
+}
+
+func (b *Breaker) name() string {
+	if e := b.rejected.Load(); e != nil {
+		return e.Name()
+	}
+	return ""
+}
