@@ -65,14 +65,21 @@ func (a *adapted) Acquire() (Permit, error) {
 		a.CircuitBreaker.MarkFailed()
 		return Permit{}, AsRejected("", err)
 	}
-	word, serial := a.ledger.Take()
+	word, serial, ok := a.ledger.TryTake()
+	if !ok {
+		word, serial = a.ledger.Take()
+	}
 	return NewPermit((*adaptedSettler)(a), Ticket{Word: word, Serial: serial}), nil
 }
 
 type adaptedSettler adapted
 
 func (s *adaptedSettler) Settle(t Ticket, o Outcome) {
-	if !s.ledger.Settle(t.Word, t.Serial, o == Success) {
+	var success uint64
+	if o == Success {
+		success = 1
+	}
+	if !s.ledger.Settle(t.Word, t.Serial, success) {
 		return
 	}
 	switch {

@@ -47,8 +47,8 @@ func (b *budget) set(read uint64, n int64) bool {
 	}
 }
 
-// wholeFailures returns the number of failures that headroom stands for, on
-// the safe side of its rounding.
+// wholeFailures returns the number of failures that headroom stands for. It may
+// be one too few, never one too many, whichever way headroom was rounded.
 func wholeFailures(headroom float64) int64 {
 	return int64(math.Floor(max(0, min(headroom*(1-1e-9), budgetMax))))
 }

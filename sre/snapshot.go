@@ -41,19 +41,19 @@ func (b *Breaker) since(now int64, state breaker.State) int64 {
 	if noted == state {
 		return last >> 1
 	}
-	changed := now
-	if state == breaker.Closed {
-		expired := b.window.Suffixes(&b.ledger, func(c ledger.Counts, oldestFrom int64) {
-			if b.law.rejectRatio(c) == 0 {
-				changed = min(changed, oldestFrom)
-			}
-		})
-		if !expired {
-			return now
-		}
-		changed = max(changed, last>>1)
+	if state == breaker.Open {
+		return now
 	}
-	return changed
+	closed := b.window.EmptyFrom()
+	stable := b.window.Suffixes(&b.ledger, func(c ledger.Counts, oldestFrom int64) {
+		if b.law.rejectRatio(c) == 0 {
+			closed = min(closed, oldestFrom)
+		}
+	})
+	if !stable {
+		return now
+	}
+	return min(now, max(closed, last>>1))
 }
 
 // Idle reports whether the breaker is as good as new: closed, with an empty

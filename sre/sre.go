@@ -98,20 +98,30 @@ func (b *Breaker) MarkIgnored() { b.ledger.Ignore() }
 
 // Acquire returns a permit for one call, or a *[breaker.RejectedError].
 func (b *Breaker) Acquire() (breaker.Permit, error) {
-	if !b.budget.left() {
-		if now := b.window.Now(); !b.admits(now) {
-			if b.window.Due(now) {
-				b.roll(now)
-			}
-			b.ledger.Reject()
-			if b.budget.left() { // it was set meanwhile: see assess
-				b.budget.spend(1)
-			}
-			return breaker.Permit{}, b.reject()
-		}
+	if !b.budget.left() && !b.admitsOrCounts() {
+		return breaker.Permit{}, b.reject()
 	}
-	word, serial := b.ledger.Take()
+	word, serial, ok := b.ledger.TryTake()
+	if !ok {
+		word, serial = b.ledger.Take()
+	}
 	return breaker.NewPermit((*settler)(b), breaker.Ticket{Word: word, Serial: serial}), nil
+}
+
+// admitsOrCounts decides from the counts, and counts a rejection.
+func (b *Breaker) admitsOrCounts() bool {
+	now := b.window.Now()
+	if b.admits(now) {
+		return true
+	}
+	if b.window.Due(now) {
+		b.roll(now)
+	}
+	b.ledger.Reject()
+	if b.budget.left() { // it was set meanwhile: see assess
+		b.budget.spend(1)
+	}
+	return false
 }
 
 // settler is a Breaker with the one method that only permits call.
@@ -120,7 +130,7 @@ type settler Breaker
 func (s *settler) Settle(t breaker.Ticket, o breaker.Outcome) {
 	b := (*Breaker)(s)
 	if o == breaker.Ignored {
-		if b.ledger.Settle(t.Word, t.Serial, false) {
+		if b.ledger.Settle(t.Word, t.Serial, 0) {
 			b.ledger.Ignore()
 		}
 		return
@@ -130,8 +140,8 @@ func (s *settler) Settle(t breaker.Ticket, o breaker.Outcome) {
 		b.roll(now)
 	}
 	if o == breaker.Success {
-		b.ledger.Settle(t.Word, t.Serial, true)
-	} else if b.ledger.Settle(t.Word, t.Serial, false) {
+		b.ledger.Settle(t.Word, t.Serial, 1)
+	} else if b.ledger.Settle(t.Word, t.Serial, 0) {
 		b.ledger.Fail()
 		b.failed(now)
 	}

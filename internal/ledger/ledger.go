@@ -43,13 +43,13 @@ type lane struct {
 	success atomic.Uint64 // successes that are in no slot
 }
 
-// lanes is how many there are once a ledger is contended.
-const lanes = 8
-
-// contention is how many lost races make a ledger contended. A breaker in
-// front of real calls rarely gets there; what it gains is that processors do
-// not wait for each other's cache lines.
-const contention = 1000
+// lanes is how many a ledger gets besides its first when it is busy: when it
+// has met two goroutines at once crowd times. Then processors no longer wait
+// for each other's cache line, and there are slots for more tickets.
+const (
+	lanes = 8
+	crowd = 1000
+)
 
 // Counts are calls that ended or were rejected, in a window or since the
 // creation of a breaker.
@@ -65,9 +65,9 @@ func (c Counts) Sub(d Counts) Counts {
 
 // Ledger is ready to use when zero. All methods are safe for concurrent use,
 // lock-free, and do not allocate, but for the one time that a ledger turns out
-// to be contended.
+// to be busy.
 type Ledger struct {
-	more  atomic.Pointer[[lanes]lane] // nil until contended
+	more  atomic.Pointer[[lanes]lane] // nil until busy
 	first lane
 	// The rest is off the path of a success.
 	failure  atomic.Uint64
@@ -75,7 +75,7 @@ type Ledger struct {
 	rejected atomic.Uint64 // rejections that are booked
 	owed     atomic.Int64  // rejections by Allow whose mark is still to come
 	extra    atomic.Int64  // words from the pool that are out
-	lost     atomic.Int64  // races lost on the first lane
+	met      atomic.Int64  // goroutines that met another one on the first lane
 }
 
 // lane returns the lane for the calling goroutine.
@@ -90,34 +90,29 @@ func (l *Ledger) lane() *lane {
 	return &more[uint64(uintptr(unsafe.Pointer(&here))>>11)*0x9E3779B97F4A7C15>>61]
 }
 
-// contended is called after a lost race.
-func (l *Ledger) contended() {
-	if l.more.Load() == nil && l.lost.Add(1) >= contention {
+// meet is called by a goroutine that met another one.
+func (l *Ledger) meet() {
+	if l.more.Load() == nil && l.met.Add(1) >= crowd {
 		l.more.CompareAndSwap(nil, new([lanes]lane))
 	}
 }
 
-// Take hands out a ticket.
-func (l *Ledger) Take() (word *atomic.Uint64, ticket uint64) {
-	s := &l.lane().slot[0] // most often free: a call of its own for the rest
-	if w := s.Load(); w&busy == 0 {
-		if s.CompareAndSwap(w, w|busy) {
-			return s, w | busy
-		}
-		l.contended()
-	}
-	return l.takeOther()
+// TryTake hands out a ticket from the slot that is most often free. It is small
+// enough to be inlined; if it fails, there is Take.
+func (l *Ledger) TryTake() (word *atomic.Uint64, ticket uint64, ok bool) {
+	word = &l.lane().slot[0]
+	w := word.Load()
+	return word, w | busy, w&busy == 0 && word.CompareAndSwap(w, w|busy)
 }
 
-func (l *Ledger) takeOther() (word *atomic.Uint64, ticket uint64) {
+// Take hands out a ticket after TryTake did not.
+func (l *Ledger) Take() (word *atomic.Uint64, ticket uint64) {
+	l.meet()
 	a := l.lane()
 	for i := range a.slot {
 		s := &a.slot[i]
-		if w := s.Load(); w&busy == 0 {
-			if s.CompareAndSwap(w, w|busy) {
-				return s, w | busy
-			}
-			l.contended()
+		if w := s.Load(); w&busy == 0 && s.CompareAndSwap(w, w|busy) {
+			return s, w | busy
 		}
 	}
 	return l.takePooled()
@@ -130,31 +125,25 @@ func (l *Ledger) takePooled() (word *atomic.Uint64, ticket uint64) {
 }
 
 // Settle takes a ticket back and reports whether it was out. If it was, and
-// only then, it counts a success, or leaves it to the caller to count
-// something else.
-func (l *Ledger) Settle(word *atomic.Uint64, ticket uint64, success bool) bool {
+// only then, it counts success, which is 1 or 0, and leaves it to the caller to
+// count anything else.
+func (l *Ledger) Settle(word *atomic.Uint64, ticket, success uint64) bool {
 	if ticket&successMask >= full {
 		return l.settleUncounted(word, ticket, success)
 	}
-	next := ticket + (serialOne - busy)
-	if success {
-		next++
-	}
-	return word.CompareAndSwap(ticket, next)
+	return word.CompareAndSwap(ticket, ticket+serialOne-busy+success)
 }
 
-func (l *Ledger) settleUncounted(word *atomic.Uint64, ticket uint64, success bool) bool {
+func (l *Ledger) settleUncounted(word *atomic.Uint64, ticket, success uint64) bool {
+	next := ticket&^busy + serialOne
 	fromPool := ticket&successMask == pooled
 	if fromPool {
-		ticket -= busy // only slots need the mark
+		ticket &^= busy // only slots need the mark
 	}
-	next := ticket&^busy + serialOne
 	if !word.CompareAndSwap(ticket, next) {
 		return false
 	}
-	if success {
-		l.lane().success.Add(1)
-	}
+	l.lane().success.Add(success)
 	if fromPool {
 		l.extra.Add(-1)
 		pool.Put(word)
@@ -166,7 +155,7 @@ func (l *Ledger) settleUncounted(word *atomic.Uint64, ticket uint64, success boo
 func (l *Ledger) Succeed() {
 	count := &l.lane().success
 	if n := count.Load(); !count.CompareAndSwap(n, n+1) {
-		l.contended()
+		l.meet()
 		count.Add(1)
 	}
 }

@@ -132,6 +132,10 @@ func (w *Rolling) Counts(now int64, l *ledger.Ledger) ledger.Counts {
 	}
 }
 
+// EmptyFrom returns the time from which on the window is empty if nothing more
+// is counted.
+func (w *Rolling) EmptyFrom() int64 { return (w.newest.Load() + int64(len(w.starts))) * w.span }
+
 // Suffixes calls yield with what was counted since the beginning of each
 // bucket of the window that ends with the newest one, oldest first, and with
 // the time from which on that bucket is the oldest in the window. It costs

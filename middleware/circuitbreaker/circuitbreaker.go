@@ -32,7 +32,7 @@ var errNilContext = stderrors.New("circuitbreaker: the context is nil")
 type Option func(*options)
 
 type options struct {
-	acquire  func(key string) (permit, error)
+	acquire  func(key string) (breaker.Permit, error)
 	key      func(ctx context.Context, req any) string
 	classify breaker.Classifier
 	fallback func(ctx context.Context, req any, rejected error) (any, error)
@@ -47,7 +47,7 @@ func WithGroup[B breaker.CircuitBreaker](g *group.Group[B]) Option {
 		panic("circuitbreaker: WithGroup: the group is nil")
 	}
 	return func(o *options) {
-		o.acquire = func(key string) (permit, error) { return acquire(key, g.Get(key)) }
+		o.acquire = func(key string) (breaker.Permit, error) { return acquire(key, g.Get(key)) }
 	}
 }
 
@@ -112,10 +112,7 @@ func Client(opts ...Option) middleware.Middleware {
 	}
 	if o.acquire == nil {
 		g := group.NewKeyed(func(key string) *sre.Breaker { return sre.NewBreaker(sre.WithName(key)) })
-		o.acquire = func(key string) (permit, error) {
-			p, err := g.Get(key).Acquire()
-			return permit{Permit: p}, err
-		}
+		o.acquire = func(key string) (breaker.Permit, error) { return g.Get(key).Acquire() }
 	}
 	return func(handler middleware.Handler) middleware.Handler {
 		if handler == nil {
@@ -134,7 +131,7 @@ func Client(opts ...Option) middleware.Middleware {
 				return o.reject(ctx, req, breaker.AsRejected(key, err))
 			}
 			outcome := breaker.Failure // for a panic or Goexit, of the classifier too
-			defer func() { p.done(outcome) }()
+			defer func() { p.Done(outcome) }()
 			reply, err := handler(ctx, req)
 			outcome = o.outcome(ctx, err)
 			return reply, err
@@ -154,10 +151,10 @@ func (o *options) keyOf(ctx context.Context, req any) (key string, ok bool) {
 }
 
 func (o *options) outcome(ctx context.Context, err error) breaker.Outcome {
-	switch {
-	case o.classify != nil:
+	if o.classify != nil {
 		return o.classify(err)
-	case err == nil:
+	}
+	if err == nil {
 		return breaker.Success
 	}
 	return errors.ClassifyCall(ctx, err)
@@ -171,44 +168,33 @@ func (o *options) reject(ctx context.Context, req any, rejection *breaker.Reject
 	return nil, err
 }
 
-// permit is a breaker's permit, or the debt of one mark to a breaker that has
-// no permits.
-type permit struct {
-	breaker.Permit
-	foreign breaker.CircuitBreaker
-}
-
-func acquire(key string, b breaker.CircuitBreaker) (permit, error) {
+func acquire(key string, b breaker.CircuitBreaker) (breaker.Permit, error) {
 	if a, ok := b.(breaker.Acquirer); ok {
-		p, err := a.Acquire()
-		return permit{Permit: p}, err
+		return a.Acquire()
 	}
 	if b == nil {
 		panic(fmt.Sprintf("circuitbreaker: the factory returned no breaker for %q", key))
 	}
 	if err := b.Allow(); err != nil {
 		b.MarkFailed() // as Kratos does: aegis breakers count their rejections by it
-		return permit{}, err
+		return breaker.Permit{}, err
 	}
-	return permit{foreign: b}, nil
+	return breaker.NewPermit(foreign{b}, breaker.Ticket{}), nil
 }
 
-func (p permit) done(o breaker.Outcome) {
-	if p.foreign == nil {
-		p.Done(o)
-		return
-	}
-	switch o {
-	case breaker.Failure:
-		p.foreign.MarkFailed()
-	case breaker.Success:
-		p.foreign.MarkSuccess()
+// foreign is a breaker that has no permits. Settling it twice would mark it
+// twice, but the middleware settles once.
+type foreign struct{ breaker.CircuitBreaker }
+
+func (f foreign) Settle(_ breaker.Ticket, o breaker.Outcome) {
+	i, ignores := f.CircuitBreaker.(interface{ MarkIgnored() })
+	switch {
+	case o == breaker.Ignored && ignores:
+		i.MarkIgnored()
+	case o == breaker.Ignored || o == breaker.Success:
+		f.MarkSuccess()
 	default:
-		if i, ok := p.foreign.(interface{ MarkIgnored() }); ok {
-			i.MarkIgnored()
-		} else {
-			p.foreign.MarkSuccess()
-		}
+		f.MarkFailed()
 	}
 }
 
@@ -217,15 +203,17 @@ func (p permit) done(o breaker.Outcome) {
 // one, and anyway not the query, of which there is no end.
 func operation(tr transport.Transporter) string {
 	op := tr.Operation()
-	path, _, _ := strings.Cut(op, "?")
-	if h, ok := tr.(interface {
+	h, ok := tr.(interface {
 		PathTemplate() string
 		Request() *http.Request
-	}); ok {
-		template := h.PathTemplate()
-		if template != op && template != "" && isPath(h.Request(), path) {
-			return template
-		}
+	})
+	if !ok {
+		return op
+	}
+	path, _, _ := strings.Cut(op, "?")
+	template := h.PathTemplate()
+	if template != op && template != "" && isPath(h.Request(), path) {
+		return template
 	}
 	return path
 }

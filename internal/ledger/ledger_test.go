@@ -1,0 +1,204 @@
+package ledger
+
+import (
+	"math/rand/v2"
+	"reflect"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func (l *Ledger) take() (*atomic.Uint64, uint64) {
+	if word, ticket, ok := l.TryTake(); ok {
+		return word, ticket
+	}
+	return l.Take()
+}
+
+func TestLedger_LaneFillsACacheLine(t *testing.T) {
+	require.Equal(t, uintptr(64), reflect.TypeFor[lane]().Size())
+}
+
+func TestLedger_ATicketIsSettledOnce(t *testing.T) {
+	var l Ledger
+	// More at once than there are slots, so that some words are from the pool.
+	for range 2*slots(&l) + 3 {
+		word, ticket := l.take()
+		defer func() {
+			require.True(t, l.Settle(word, ticket, 1))
+			before := l.Totals()
+			require.False(t, l.Settle(word, ticket, 1))
+			require.False(t, l.Settle(word, ticket, 0))
+			require.Equal(t, before, l.Totals())
+		}()
+	}
+	require.EqualValues(t, 2*slots(&l)+3, l.Totals().InFlight)
+}
+
+func slots(l *Ledger) int { return len(l.first.slot) }
+
+func TestLedger_AVoidTicketDoesNotSettleTheNextOneOfItsSlot(t *testing.T) {
+	var l Ledger
+	oldWord, old := l.take()
+	require.True(t, l.Settle(oldWord, old, 0)) // no success: the slot's count does not change
+	word, ticket := l.take()
+	require.Same(t, oldWord, word)
+	require.False(t, l.Settle(oldWord, old, 1))
+	require.EqualValues(t, 1, l.Totals().InFlight)
+	require.True(t, l.Settle(word, ticket, 1))
+	require.EqualValues(t, 1, l.Totals().Success)
+}
+
+func TestLedger_AFullSlotGoesOnCountingElsewhere(t *testing.T) {
+	var l Ledger
+	l.first.slot[0].Store(full - 2)
+	for i := range uint64(5) {
+		word, ticket := l.take()
+		require.Same(t, &l.first.slot[0], word)
+		require.True(t, l.Settle(word, ticket, 1))
+		require.False(t, l.Settle(word, ticket, 1))
+		require.EqualValues(t, full-2+i+1, l.Counts().Success)
+		require.Zero(t, l.Totals().InFlight)
+	}
+}
+
+func TestLedger_ASerialNumberWrapsWithoutTouchingTheRest(t *testing.T) {
+	var l Ledger
+	l.first.slot[0].Store(^uint64(0)&^(busy|successMask) | 7) // the last serial number, 7 successes
+	word, ticket := l.take()
+	require.True(t, l.Settle(word, ticket, 1))
+	require.EqualValues(t, 8, l.first.slot[0].Load())
+	require.Equal(t, Totals{Offered: 8, Allowed: 8, Success: 8}, l.Totals())
+}
+
+func TestLedger_OwedRejectionsAreBookedByTheirMarks(t *testing.T) {
+	var l Ledger
+	l.Owe()
+	l.Owe()
+	require.Equal(t, Totals{Offered: 2, Rejected: 2}, l.Totals())
+	require.Zero(t, l.Booked())
+	l.FailOrBook()
+	l.FailOrBook()
+	l.FailOrBook()
+	require.Equal(t, Totals{Offered: 3, Allowed: 1, Rejected: 2, Failure: 1}, l.Totals())
+	require.EqualValues(t, 2, l.Booked())
+}
+
+// TestLedger_EqualsANaiveModel compares every number after every step of random
+// histories with one that keeps a list of its tickets.
+func TestLedger_EqualsANaiveModel(t *testing.T) {
+	type ticket struct {
+		word *atomic.Uint64
+		id   uint64
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		var l Ledger
+		var want Totals
+		var out, void []ticket
+		if rapid.Bool().Draw(t, "busy") {
+			l.more.Store(new([lanes]lane))
+		}
+		remove := func() ticket {
+			i := rapid.IntRange(0, len(out)-1).Draw(t, "ticket")
+			x := out[i]
+			out = append(out[:i], out[i+1:]...)
+			void = append(void, x)
+			return x
+		}
+		settle := func(success uint64) func(*rapid.T) {
+			return func(t *rapid.T) {
+				if len(out) == 0 {
+					t.Skip("no ticket is out")
+				}
+				x := remove()
+				require.True(t, l.Settle(x.word, x.id, success))
+				if success == 0 {
+					l.Fail()
+					want.Failure++
+				} else {
+					want.Success++
+				}
+			}
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"take": func(*rapid.T) {
+				word, id := l.take()
+				out = append(out, ticket{word, id})
+			},
+			"success": settle(1),
+			"failure": settle(0),
+			"settle a void ticket": func(t *rapid.T) {
+				if len(void) == 0 {
+					t.Skip("no ticket is void")
+				}
+				x := rapid.SampledFrom(void).Draw(t, "void")
+				require.False(t, l.Settle(x.word, x.id, 1))
+			},
+			"mark success": func(*rapid.T) { l.Succeed(); want.Success++ },
+			"ignore":       func(*rapid.T) { l.Ignore(); want.Ignored++ },
+			"reject":       func(*rapid.T) { l.Reject(); want.Rejected++ },
+			"": func(t *rapid.T) {
+				want.InFlight = uint64(len(out))
+				want.Allowed = want.Success + want.Failure + want.Ignored + want.InFlight
+				want.Offered = want.Allowed + want.Rejected
+				require.Equal(t, want, l.Totals())
+			},
+		})
+	})
+}
+
+// TestLedger_LosesNothingUnderConcurrency settles each ticket from two
+// goroutines at once and holds many at a time.
+func TestLedger_LosesNothingUnderConcurrency(t *testing.T) {
+	const workers, rounds = 16, 2000
+	var l Ledger
+	var settled, success, failure, marks atomic.Uint64
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for range rounds {
+				word, ticket := l.take()
+				if rand.IntN(4) == 0 {
+					runtime.Gosched() // others overtake
+				}
+				l.Succeed()
+				marks.Add(1)
+				won := make(chan bool, 1)
+				go func() { won <- l.Settle(word, ticket, 1) }()
+				if l.Settle(word, ticket, 0) {
+					l.Fail()
+					failure.Add(1)
+					settled.Add(1)
+				}
+				if <-won {
+					success.Add(1)
+					settled.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	require.EqualValues(t, workers*rounds, settled.Load())
+	require.Equal(t, Counts{Success: success.Load() + marks.Load(), Failure: failure.Load()}, l.Counts())
+	require.Zero(t, l.Totals().InFlight)
+}
+
+func TestLedger_GetsMoreLanesWhenItIsBusyAndKeepsItsCounts(t *testing.T) {
+	var l Ledger
+	l.Succeed()
+	held, ticket := l.take() // from now on each taker meets this one
+	for range crowd + 50 {
+		word, ticket := l.take()
+		require.True(t, l.Settle(word, ticket, 1))
+	}
+	require.NotNil(t, l.more.Load())
+	require.True(t, l.Settle(held, ticket, 1))
+	require.Equal(t, Totals{Offered: crowd + 52, Allowed: crowd + 52, Success: crowd + 52}, l.Totals())
+}

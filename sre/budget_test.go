@@ -1,0 +1,76 @@
+package sre
+
+import (
+	"math"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestBudget_IsLeftWhilePositive(t *testing.T) {
+	var b budget
+	require.True(t, b.set(b.word.Load(), 2))
+	require.True(t, b.left())
+	require.EqualValues(t, 1, b.spend(1))
+	require.True(t, b.left())
+	require.EqualValues(t, 0, b.spend(1))
+	require.False(t, b.left())
+	require.EqualValues(t, -5, b.spend(5))
+	require.False(t, b.left())
+	require.True(t, b.set(b.word.Load(), budgetMax))
+	require.True(t, b.left())
+}
+
+func TestBudget_WhatIsSpentWhileItIsReckonedIsCarriedOver(t *testing.T) {
+	var b budget
+	b.set(b.word.Load(), 10)
+	read := b.word.Load()
+	b.spend(3)
+	require.True(t, b.set(read, 100))
+	require.EqualValues(t, 97, amount(b.word.Load()))
+}
+
+func TestBudget_AReckoningThatWasOvertakenIsRefused(t *testing.T) {
+	var b budget
+	read := b.word.Load()
+	require.True(t, b.set(read, 7))
+	require.False(t, b.set(read, 100))
+	require.EqualValues(t, 7, amount(b.word.Load()))
+}
+
+func TestBudget_SpendingNeverTouchesTheNumberOfSettings(t *testing.T) {
+	var b budget
+	b.set(b.word.Load(), -1)
+	read := b.word.Load()
+	b.spend(1 << 36)
+	require.True(t, b.set(read, 1<<37))
+	require.EqualValues(t, 1<<37-1<<36, amount(b.word.Load()))
+}
+
+func TestBudget_ConcurrentSpendingIsNeverLost(t *testing.T) {
+	const workers, times = 8, 20_000
+	var b budget
+	b.set(b.word.Load(), budgetMax)
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for range times {
+				b.spend(1)
+				read := b.word.Load()
+				b.set(read, amount(read)) // as it was, but for what is spent meanwhile
+			}
+		})
+	}
+	wg.Wait()
+	require.EqualValues(t, budgetMax-workers*times, amount(b.word.Load()))
+}
+
+func TestWholeFailures_IsNeverOneTooMany(t *testing.T) {
+	for headroom, want := range map[float64]int64{
+		-math.MaxFloat64: 0, -1: 0, 0: 0, 1e-13: 0, 0.9: 0, 1: 0, 1.5: 1, 40: 39, 40.5: 40, 1e9: 999_999_999,
+		budgetMax: budgetMax - 275, math.MaxFloat64: budgetMax, math.Inf(1): budgetMax,
+	} {
+		require.Equal(t, want, wholeFailures(headroom), "%v", headroom)
+	}
+}
