@@ -139,11 +139,14 @@ func (s *settler) Settle(t breaker.Ticket, o breaker.Outcome) {
 	if b.window.Due(now) {
 		b.roll(now)
 	}
-	if o == breaker.Success {
+	switch {
+	case o != breaker.Success:
+		if b.ledger.Settle(t.Word, t.Serial, 0) {
+			b.ledger.Fail()
+			b.failed(now)
+		}
+	case !ledger.TrySettle(t.Word, t.Serial, 1):
 		b.ledger.Settle(t.Word, t.Serial, 1)
-	} else if b.ledger.Settle(t.Word, t.Serial, 0) {
-		b.ledger.Fail()
-		b.failed(now)
 	}
 }
 

@@ -124,17 +124,19 @@ func (l *Ledger) takePooled() (word *atomic.Uint64, ticket uint64) {
 	return word, word.Load() | busy
 }
 
+// TrySettle settles most tickets, as Settle does. It is small enough to be
+// inlined; if it fails, there is Settle.
+func TrySettle(word *atomic.Uint64, ticket, success uint64) bool {
+	return ticket&successMask < full && word.CompareAndSwap(ticket, ticket+serialOne-busy+success)
+}
+
 // Settle takes a ticket back and reports whether it was out. If it was, and
 // only then, it counts success, which is 1 or 0, and leaves it to the caller to
 // count anything else.
 func (l *Ledger) Settle(word *atomic.Uint64, ticket, success uint64) bool {
-	if ticket&successMask >= full {
-		return l.settleUncounted(word, ticket, success)
+	if ticket&successMask < full {
+		return TrySettle(word, ticket, success)
 	}
-	return word.CompareAndSwap(ticket, ticket+serialOne-busy+success)
-}
-
-func (l *Ledger) settleUncounted(word *atomic.Uint64, ticket, success uint64) bool {
 	next := ticket&^busy + serialOne
 	fromPool := ticket&successMask == pooled
 	if fromPool {
