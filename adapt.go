@@ -24,13 +24,13 @@ func Adapt(b CircuitBreaker) Breaker {
 	case Breaker:
 		return b
 	}
-	a := &adapted{CircuitBreaker: b, base: time.Now()}
+	a := &adapted{aegis: b, base: time.Now()}
 	a.ignorer, _ = b.(interface{ MarkIgnored() })
 	return a
 }
 
 type adapted struct {
-	CircuitBreaker
+	aegis   CircuitBreaker
 	ignorer interface{ MarkIgnored() } // nil if the breaker has no such method
 	base    time.Time
 	last    atomic.Int64 // when the answer changed last, ns since base, and at bit 0 whether to a rejection
@@ -38,7 +38,7 @@ type adapted struct {
 }
 
 func (a *adapted) Allow() error {
-	err := a.CircuitBreaker.Allow()
+	err := a.aegis.Allow()
 	a.note(err != nil)
 	if err != nil {
 		a.ledger.Owe()
@@ -49,20 +49,20 @@ func (a *adapted) Allow() error {
 
 func (a *adapted) MarkSuccess() {
 	a.ledger.Succeed()
-	a.CircuitBreaker.MarkSuccess()
+	a.aegis.MarkSuccess()
 }
 
 func (a *adapted) MarkFailed() {
 	a.ledger.FailOrBook()
-	a.CircuitBreaker.MarkFailed()
+	a.aegis.MarkFailed()
 }
 
 func (a *adapted) Acquire() (Permit, error) {
-	err := a.CircuitBreaker.Allow()
+	err := a.aegis.Allow()
 	a.note(err != nil)
 	if err != nil {
 		a.ledger.Reject()
-		a.CircuitBreaker.MarkFailed()
+		a.aegis.MarkFailed()
 		return Permit{}, AsRejected("", err)
 	}
 	word, serial, ok := a.ledger.TryTake()
@@ -84,16 +84,16 @@ func (s *adaptedSettler) Settle(t Ticket, o Outcome) {
 	}
 	switch {
 	case o == Success:
-		s.CircuitBreaker.MarkSuccess()
+		s.aegis.MarkSuccess()
 	case o != Ignored:
 		s.ledger.Fail()
-		s.CircuitBreaker.MarkFailed()
+		s.aegis.MarkFailed()
 	case s.ignorer != nil:
 		s.ledger.Ignore()
 		s.ignorer.MarkIgnored()
 	default:
 		s.ledger.Ignore()
-		s.CircuitBreaker.MarkSuccess()
+		s.aegis.MarkSuccess()
 	}
 }
 

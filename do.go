@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/go-kratos/aegis/circuitbreaker"
 )
 
 var (
@@ -20,8 +22,9 @@ type Option struct {
 
 // WithClassifier sets what the error of the function says about the backend.
 // By default nil is a success; ignored are a rejection by another breaker, and
-// a context.Canceled if the caller's context was cancelled; every other error
-// is a failure, context.DeadlineExceeded too. It panics if c is nil.
+// context.Canceled or the cause of the cancellation if the caller's context was
+// cancelled; every other error is a failure, context.DeadlineExceeded too. It
+// panics if c is nil.
 func WithClassifier(c Classifier) Option {
 	if c == nil {
 		panic("breaker: WithClassifier: the classifier is nil")
@@ -115,12 +118,13 @@ func fallbackOf[T any](o Option) func(context.Context, error) (T, error) {
 }
 
 func classify(ctx context.Context, err error) Outcome {
-	if err == nil {
+	switch {
+	case err == nil:
 		return Success
-	}
-	var rejected *RejectedError
-	if errors.As(err, &rejected) ||
-		errors.Is(err, context.Canceled) && ctx.Err() == context.Canceled {
+	case errors.Is(err, circuitbreaker.ErrNotAllowed):
+		return Ignored
+	case ctx.Err() == context.Canceled && //nolint:errorlint // Err returns it as it is
+		(errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))):
 		return Ignored
 	}
 	return Failure

@@ -14,13 +14,14 @@ type Reason uint8
 const (
 	// ReasonUnknown is for breakers that do not say. It is the zero value.
 	ReasonUnknown Reason = iota
-	// ReasonThrottled: an adaptive breaker rejects a share of the calls.
+	// ReasonThrottled is for an adaptive breaker that rejects a share of the calls.
 	ReasonThrottled
-	// ReasonOpen: the breaker is open.
+	// ReasonOpen is for a breaker that is open.
 	ReasonOpen
-	// ReasonProbeLimit: the breaker is half-open and enough probes are running.
+	// ReasonProbeLimit is for a half-open breaker of which enough probes are
+	// running.
 	ReasonProbeLimit
-	// ReasonForcedOpen: somebody set the mode ForceOpen.
+	// ReasonForcedOpen is for a breaker that somebody set to ForceOpen.
 	ReasonForcedOpen
 )
 
@@ -68,15 +69,15 @@ func NewRejectedError(name string, state State, reason Reason, until time.Time, 
 // AsRejected returns the RejectedError that err is or wraps, or a new one for
 // the breaker called name that rejected a call with err.
 func AsRejected(name string, err error) *RejectedError {
-	if r, ok := err.(*RejectedError); ok {
+	if r, ok := err.(*RejectedError); ok { //nolint:errorlint // what nearly every error is, without a search
 		return r
 	}
 	var r *RejectedError
 	if errors.As(err, &r) {
 		return r
 	}
-	if errors.Is(err, circuitbreaker.ErrNotAllowed) {
-		err = nil // it says nothing that a RejectedError does not say
+	if err == circuitbreaker.ErrNotAllowed { //nolint:errorlint // wrapped, it says more than a RejectedError
+		err = nil
 	}
 	return NewRejectedError(name, Open, ReasonUnknown, time.Time{}, err)
 }

@@ -144,7 +144,7 @@ func NewClassifier(opts ...Option) breaker.Classifier {
 func Classify(err error) breaker.Outcome { return standard.classify(err) }
 
 func (t *table) classify(err error) breaker.Outcome {
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // the common types without a search; wrapped does the rest
 	case nil:
 		return breaker.Success
 	case *kratoserrors.Error:
@@ -212,9 +212,6 @@ func (t *table) details(s *status.Status) (breaker.Outcome, bool) {
 
 // wrapped handles the errors whose type does not tell at once.
 func (t *table) wrapped(err error) breaker.Outcome {
-	if err == io.EOF {
-		return breaker.Success
-	}
 	if IsRejected(err) || errors.Is(err, context.Canceled) || unsent(err) {
 		return breaker.Ignored
 	}
@@ -262,12 +259,16 @@ func ClassifyKratos(err error) breaker.Outcome {
 }
 
 // ClassifyCall is [Classify] for one who has the context of the call. Only a
-// cancellation by the caller, through ctx, is ignored; one that comes from the
-// other side is a failure.
+// cancellation by the caller, through ctx, is ignored, with its cause if it has
+// one; a cancellation that comes from the other side is a failure.
 func ClassifyCall(ctx context.Context, err error) breaker.Outcome {
 	o := Classify(err)
-	if o == breaker.Ignored && ctx.Err() != context.Canceled && canceled(err) {
+	byCaller := err != nil && ctx.Err() == context.Canceled //nolint:errorlint // Err returns it as it is
+	switch {
+	case o == breaker.Ignored && !byCaller && canceled(err):
 		return breaker.Failure
+	case o == breaker.Failure && byCaller && errors.Is(err, context.Cause(ctx)):
+		return breaker.Ignored
 	}
 	return o
 }

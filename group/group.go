@@ -56,8 +56,10 @@ type Group[T any] struct {
 // somebody asked for it since the last sweep, and whether it was evicted.
 type entry[T any] struct {
 	state  atomic.Uint32
+	shared bool       // whether it is the overflow value
 	making sync.Mutex // held by the goroutine that makes the value
 	make   func(key string) T
+	key    string
 	value  T
 }
 
@@ -138,8 +140,9 @@ func mustMake(isNil bool) {
 }
 
 // Get returns the value of key, and makes it if there is none. Any string is a
-// key; one of more than 256 bytes is shortened to its beginning and a hash.
-// Getting a value that is there takes no lock and does not allocate.
+// key; one of more than 256 bytes is shortened to its beginning and a hash,
+// which allocates. Otherwise, getting a value that is there takes no lock and
+// does not allocate.
 func (g *Group[T]) Get(key string) T {
 	if len(key) > maxKeyLength {
 		key = shorten(key)
@@ -177,67 +180,68 @@ func (g *Group[T]) getSlow(key string) T {
 		return e.value
 	}
 	for {
-		e, name := g.reserve(key)
-		if e.use() {
-			return e.value
+		e := g.reserve(key)
+		if !e.use() && !g.make(e) {
+			continue // another goroutine's factory panicked
 		}
-		if v, ok := g.make(e, name); ok {
-			return v
+		if e.shared {
+			g.overflows.Add(1)
 		}
+		return e.value
 	}
 }
 
-// reserve returns the entry of key, whose value may have to be made, and the
-// key to make it with.
-func (g *Group[T]) reserve(key string) (*entry[T], string) {
+// reserve returns the entry of key, whose value may have to be made.
+func (g *Group[T]) reserve(key string) *entry[T] {
 	due := int64(time.Since(g.base)) >= g.nextSweep.Load()
 	if due && g.lookup(key) == nil {
 		g.sweep()
 	}
 	// Without this look a group that is full would take the lock for each key
 	// that is not in it.
-	if g.size.Load() < g.limit || g.lookup(key) != nil {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		if e := g.lookup(key); e != nil && e.state.Load() != evicted {
-			return e, key
-		} else if e != nil {
-			g.removeLocked(key, e) // its evictor has not come round to it yet
-		}
-		if g.size.Load() < g.limit {
-			key = strings.Clone(key) // the caller's may be part of something large
-			return g.addLocked(key), key
-		}
+	if g.size.Load() >= g.limit && g.lookup(key) == nil {
+		return g.overflow.Load()
 	}
-	g.overflows.Add(1)
-	return g.overflow.Load(), ""
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if e := g.lookup(key); e != nil && e.state.Load() != evicted {
+		return e
+	} else if e != nil {
+		g.removeLocked(e) // its evictor has not come round to it yet
+	}
+	if g.size.Load() >= g.limit {
+		return g.overflow.Load()
+	}
+	return g.addLocked(key)
 }
 
 // make makes the value of e, or waits until another goroutine has. It returns
 // false if that one's factory panicked.
-func (g *Group[T]) make(e *entry[T], key string) (v T, ok bool) {
+func (g *Group[T]) make(e *entry[T]) (ok bool) {
 	e.making.Lock()
 	defer e.making.Unlock()
 	if e.use() {
-		return e.value, true
+		return true
 	}
 	if e.state.Load() == evicted {
-		return v, false
+		return false
 	}
 	defer func() {
-		if !ok { // the factory panicked or called Goexit
-			g.drop(key, e)
+		if !ok && !e.shared { // the factory panicked or called Goexit
+			e.state.Store(evicted)
+			g.remove(e)
 		}
 	}()
-	e.value = e.make(key)
+	e.value = e.make(e.key)
 	e.make = nil
 	e.state.Store(used)
-	return e.value, true
+	return true
 }
 
 func (g *Group[T]) addLocked(key string) *entry[T] {
-	e := &entry[T]{make: g.factory}
-	g.recent.Store(key, e)
+	// The caller's string may be part of something large.
+	e := &entry[T]{make: g.factory, key: strings.Clone(key)}
+	g.recent.Store(e.key, e)
 	size := g.size.Add(1)
 	old := *g.settled.Load()
 	if 8*(size-int64(len(old))) < int64(len(old)) {
@@ -254,26 +258,30 @@ func (g *Group[T]) addLocked(key string) *entry[T] {
 	return e
 }
 
-func (g *Group[T]) removeLocked(key string, e *entry[T]) {
-	if g.recent.CompareAndDelete(key, e) {
-		g.size.Add(-1)
-	} else if old := *g.settled.Load(); old[key] == e {
-		rest := maps.Clone(old)
-		delete(rest, key)
-		g.settled.Store(&rest)
-		g.size.Add(-1)
-	}
-}
-
-// drop takes e out of the group.
-func (g *Group[T]) drop(key string, e *entry[T]) {
+// remove takes entries out of the group, unless others have their keys by now.
+func (g *Group[T]) remove(es ...*entry[T]) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.overflow.Load() == e {
-		return // its state is still absent: the next one makes it
+	g.removeLocked(es...)
+}
+
+func (g *Group[T]) removeLocked(es ...*entry[T]) {
+	old := *g.settled.Load()
+	var rest map[string]*entry[T]
+	for _, e := range es {
+		if g.recent.CompareAndDelete(e.key, e) {
+			g.size.Add(-1)
+		} else if old[e.key] == e {
+			if rest == nil {
+				rest = maps.Clone(old)
+			}
+			delete(rest, e.key)
+			g.size.Add(-1)
+		}
 	}
-	e.state.Store(evicted)
-	g.removeLocked(key, e)
+	if rest != nil {
+		g.settled.Store(&rest)
+	}
 }
 
 // sweep evicts what has not been used since the last sweep and is idle.
@@ -282,7 +290,9 @@ func (g *Group[T]) sweep() {
 	if now < next || !g.nextSweep.CompareAndSwap(next, now+int64(g.idle)) {
 		return // somebody else does it
 	}
-	for key, e := range g.each {
+	var gone []*entry[T]
+	defer func() { g.remove(gone...) }() // an Idle may panic
+	for _, e := range g.each {
 		if e.state.CompareAndSwap(used, unused) || e.state.Load() != unused {
 			continue
 		}
@@ -290,7 +300,7 @@ func (g *Group[T]) sweep() {
 		// From unused to evicted in one step: whoever asks at this moment
 		// either keeps the value alive or gets a new one.
 		if ok && idler.Idle() && e.state.CompareAndSwap(unused, evicted) {
-			g.drop(key, e)
+			gone = append(gone, e)
 		}
 	}
 }
@@ -341,7 +351,7 @@ func (g *Group[T]) clearLocked() {
 	g.settled.Store(new(map[string]*entry[T]))
 	g.recent.Clear()
 	g.size.Store(0)
-	g.overflow.Store(&entry[T]{make: g.factory})
+	g.overflow.Store(&entry[T]{make: g.factory, shared: true})
 }
 
 // Len returns the number of keys in the group, without the overflow value.

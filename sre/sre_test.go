@@ -120,7 +120,7 @@ func TestBreaker_SnapshotCountsEveryCall(t *testing.T) {
 
 		time.Sleep(time.Minute)
 		fail(b)
-		rejected(b)
+		require.Error(t, rejected(b))
 		s := b.Snapshot()
 		require.EqualValues(t, 1, s.Totals.Rejected)
 		require.EqualValues(t, 1, s.Window.Rejected)
@@ -261,7 +261,7 @@ func TestNewBreaker_TakesTheBoundsOfItsOptions(t *testing.T) {
 func TestBreaker_NeverAllocates(t *testing.T) {
 	healthy, open := sre.NewBreaker(), sre.NewBreaker()
 	fail(open)
-	rejected(open)
+	require.Error(t, rejected(open))
 	for name, f := range map[string]func(){
 		"a success": func() {
 			if p, err := healthy.Acquire(); err == nil {
