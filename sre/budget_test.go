@@ -45,7 +45,7 @@ func TestBudget_SpendingNeverTouchesTheNumberOfSettings(t *testing.T) {
 	read := b.word.Load()
 	b.spend(1 << 36)
 	require.True(t, b.set(read, 1<<37))
-	require.EqualValues(t, 1<<37-1<<36, amount(b.word.Load()))
+	require.Equal(t, int64(1<<37-1<<36), amount(b.word.Load()))
 }
 
 func TestBudget_ConcurrentSpendingIsNeverLost(t *testing.T) {
@@ -63,7 +63,7 @@ func TestBudget_ConcurrentSpendingIsNeverLost(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	require.EqualValues(t, budgetMax-workers*times, amount(b.word.Load()))
+	require.Equal(t, int64(budgetMax-workers*times), amount(b.word.Load()))
 }
 
 func TestWholeFailures_IsNeverOneTooMany(t *testing.T) {

@@ -2,6 +2,7 @@ package sre
 
 import (
 	"reflect"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -11,6 +12,9 @@ import (
 // fields: what each call reads must not share a line with what each call
 // writes. A block of 256 bytes begins at a multiple of 64.
 func TestBreaker_WritesOfEveryCallHaveACacheLineOfTheirOwn(t *testing.T) {
+	if strconv.IntSize == 32 {
+		t.Skip("the order is made for 64-bit processors")
+	}
 	breaker := reflect.TypeFor[Breaker]()
 	size := breaker.Size()
 	require.True(t, size > 240 && size <= 256, "%d", size)

@@ -1,0 +1,62 @@
+# .ci/run decides; most targets are steps of it.
+
+FUZZTIME ?= 30s
+BENCH    ?= .
+COUNT    ?= 6
+
+.DEFAULT_GOAL := all
+
+.PHONY: all
+all: ## build, test and lint: while you work
+	@.ci/run build test format vet lint
+
+.PHONY: ci
+ci: ## all that has to pass
+	@.ci/run
+
+.PHONY: test
+test: ## the tests
+	@.ci/run test
+
+.PHONY: race
+race: ## the tests under the race detector
+	@.ci/run race
+
+.PHONY: lint
+lint: ## gofmt, go vet, and golangci-lint, which installs itself
+	@.ci/run format vet lint
+
+.PHONY: tidy
+tidy: ## whether go.mod and go.sum are as go mod tidy leaves them
+	@.ci/run tidy
+
+.PHONY: examples
+examples: ## every program in examples/, to its end
+	@.ci/run examples
+
+.PHONY: fuzz-seeds
+fuzz-seeds: ## the seeds of the fuzz tests
+	go test -run '^Fuzz' ./...
+
+.PHONY: fuzz
+fuzz: ## each fuzz test for FUZZTIME (30s)
+	@grep -rl --include='*_test.go' '^func Fuzz' . | while read -r file; do \
+		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
+			echo "$$file $$name"; \
+			go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" || exit; \
+		done; \
+	done
+
+.PHONY: bench
+bench: ## the benchmarks that match BENCH (.), COUNT (6) times, for benchstat
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
+
+.PHONY: cover
+cover: ## how much of each package the tests reach
+	go test -coverpkg ./... -coverprofile cover.out ./...
+	go tool cover -func cover.out
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
+		while IFS='|' read -r target about; do printf '%-12s %s\n' "$$target" "$$about"; done

@@ -1,0 +1,1029 @@
+package breaker_test
+
+// The README makes claims. This file reads them from there and checks each:
+// every sample is code of this file or of an example, every number and every
+// row of a table is compared with what the code does.
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"io/fs"
+	"math"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	aegis "github.com/go-kratos/aegis/circuitbreaker"
+	aegissre "github.com/go-kratos/aegis/circuitbreaker/sre"
+	kratoserrors "github.com/go-kratos/kratos/v2/errors"
+	"github.com/go-kratos/kratos/v2/middleware"
+	kratoscb "github.com/go-kratos/kratos/v2/middleware/circuitbreaker"
+	"github.com/go-kratos/kratos/v2/transport"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/kratos-breaker/breaker"
+	cberrors "github.com/kratos-breaker/breaker/errors"
+	"github.com/kratos-breaker/breaker/group"
+	"github.com/kratos-breaker/breaker/middleware/circuitbreaker"
+	"github.com/kratos-breaker/breaker/sre"
+)
+
+// The samples, in functions that the tests below call.
+
+func readmeTuned() middleware.Middleware {
+	tuned := circuitbreaker.Client(circuitbreaker.WithCircuitBreaker(func() aegis.CircuitBreaker {
+		return sre.NewBreaker(sre.WithSuccess(0.5), sre.WithRequest(20))
+	}))
+	return tuned
+}
+
+func readmeShared() (middleware.Middleware, *group.Group[*sre.Breaker]) {
+	breakers := group.NewKeyed(func(operation string) *sre.Breaker {
+		return sre.NewBreaker(sre.WithName(operation))
+	})
+	shared := circuitbreaker.Client(circuitbreaker.WithGroup(breakers))
+	for operation, b := range breakers.All() {
+		fmt.Println(operation, b.Snapshot().State, b.Snapshot().RejectRatio)
+	}
+	return shared, breakers
+}
+
+func readmeStrict() middleware.Middleware {
+	strict := circuitbreaker.Client(circuitbreaker.WithClassifier(cberrors.NewClassifier(
+		cberrors.WithOverload(), // 429 and ResourceExhausted are failures
+		cberrors.WithHTTPStatus(breaker.Failure, 404),
+		cberrors.WithGRPCCode(breaker.Failure, codes.NotFound),
+		cberrors.WithReason(breaker.Ignored, "USER_BANNED"),
+	)))
+	return strict
+}
+
+func readmeRejection(err error) *breaker.RejectedError {
+	var rejection *breaker.RejectedError
+	if errors.As(err, &rejection) {
+		fmt.Println(rejection.Name(), rejection.State(), rejection.Reason())
+	}
+	return rejection
+}
+
+func readmePolite() middleware.Middleware {
+	polite := circuitbreaker.Client(circuitbreaker.WithFallback(
+		func(_ context.Context, _ any, rejected error) (any, error) {
+			return nil, fmt.Errorf("please try again later: %w", rejected)
+		}))
+	return polite
+}
+
+func readmePerBackend() middleware.Middleware {
+	perBackend := circuitbreaker.Client(circuitbreaker.WithKey(func(ctx context.Context, _ any) string {
+		if tr, ok := transport.FromClientContext(ctx); ok {
+			return tr.Endpoint()
+		}
+		return ""
+	}))
+	return perBackend
+}
+
+func readmeDo(ctx context.Context, lookUp func(context.Context, string) (string, error)) (string, error) {
+	b := sre.NewBreaker(sre.WithName("geocoder"))
+	place, err := breaker.Do(ctx, b, func(ctx context.Context) (string, error) {
+		return lookUp(ctx, "Lisbon")
+	}, breaker.WithClassifier(cberrors.Classify))
+	return place, err
+}
+
+func TestReadme_TheFirstSampleEndsBeforeLine25AndIsTheHeartOfTheQuickstart(t *testing.T) {
+	first := readmeBlocks(t, "go")[0]
+	require.Less(t, first.end, 25)
+	requireCode(t, first, "examples/quickstart/main.go")
+}
+
+func TestReadme_EverySampleIsCodeThatIsCompiled(t *testing.T) {
+	for _, sample := range readmeBlocks(t, "go")[1:] {
+		requireCode(t, sample, "readme_test.go")
+	}
+}
+
+func TestReadme_EverySampleDoesWhatItShows(t *testing.T) {
+	boom := func() error { return kratoserrors.New(503, "BOOM", "") }
+	// reject calls m until it rejects.
+	reject := func(m middleware.Middleware, ctx context.Context) error {
+		h := m(func(context.Context, any) (any, error) { return nil, boom() })
+		for range 10_000 {
+			if _, err := h(ctx, nil); errors.Is(err, circuitbreaker.ErrNotAllowed) {
+				return err
+			}
+		}
+		t.Fatal("no call was rejected")
+		return nil
+	}
+
+	t.Run("tuned", func(t *testing.T) {
+		reached := 0
+		h := readmeTuned()(func(context.Context, any) (any, error) { reached++; return nil, boom() })
+		for range 50 {
+			_, _ = h(clientContext("/tuned"), nil)
+		}
+		require.GreaterOrEqual(t, reached, 20)
+		require.Less(t, reached, 50)
+	})
+	t.Run("shared", func(t *testing.T) {
+		m, breakers := readmeShared()
+		rejection := readmeRejection(reject(m, clientContext("/shared")))
+		require.Equal(t, "/shared", rejection.Name())
+		require.Equal(t, breaker.ReasonThrottled, rejection.Reason())
+		require.Equal(t, breaker.Open, breakers.Get("/shared").Snapshot().State)
+	})
+	t.Run("strict", func(t *testing.T) {
+		classify := cberrors.NewClassifier(cberrors.WithReason(breaker.Ignored, "USER_BANNED"))
+		require.Equal(t, breaker.Ignored, classify(kratoserrors.New(500, "USER_BANNED", "")))
+		for _, err := range []error{
+			kratoserrors.New(429, "", ""), kratoserrors.New(404, "", ""),
+			status.Error(codes.ResourceExhausted, ""), status.Error(codes.NotFound, ""),
+		} {
+			reached := 0
+			h := readmeStrict()(func(context.Context, any) (any, error) { reached++; return nil, err })
+			for range 300 {
+				_, _ = h(clientContext("/strict"), nil)
+			}
+			require.Less(t, reached, 250, "%v", err)
+		}
+	})
+	t.Run("polite", func(t *testing.T) {
+		err := reject(readmePolite(), clientContext("/polite"))
+		require.ErrorContains(t, err, "please try again later")
+		require.NotNil(t, readmeRejection(err))
+	})
+	t.Run("per backend", func(t *testing.T) {
+		m := readmePerBackend()
+		one, two := clientContext("/one"), clientContext("/two")
+		_ = reject(m, one)
+		require.Equal(t, "127.0.0.1:8000", readmeRejection(reject(m, two)).Name())
+	})
+	t.Run("do", func(t *testing.T) {
+		place, err := readmeDo(t.Context(), func(_ context.Context, name string) (string, error) { return name, nil })
+		require.NoError(t, err)
+		require.Equal(t, "Lisbon", place)
+	})
+	t.Run("rejection", func(t *testing.T) {
+		err := reject(circuitbreaker.Client(), clientContext("/rejection"))
+		require.ErrorIs(t, err, kratoscb.ErrNotAllowed)
+		require.ErrorIs(t, err, aegis.ErrNotAllowed)
+		require.Equal(t, 503, kratoserrors.Code(err))
+		require.Equal(t, "CIRCUITBREAKER", kratoserrors.Reason(err))
+		require.Equal(t, codes.Unavailable, status.Code(err))
+		require.True(t, cberrors.IsRejected(err))
+	})
+}
+
+func TestReadme_TheMigrationChangesOneImportPathAndNothingElse(t *testing.T) {
+	diff := readmeBlocks(t, "diff")
+	require.Len(t, diff, 1)
+	require.Equal(t, []string{
+		fmt.Sprintf("-import %q", reflect.TypeFor[kratoscb.Option]().PkgPath()),
+		fmt.Sprintf("+import %q", reflect.TypeFor[circuitbreaker.Option]().PkgPath()),
+	}, diff[0].lines)
+
+	// What Kratos exports, but for WithGroup, compiles with both.
+	newBreaker := func() aegis.CircuitBreaker { return sre.NewBreaker() }
+	_, _ = kratoscb.Client(kratoscb.WithCircuitBreaker(newBreaker)), kratoscb.ErrNotAllowed
+	_, _ = circuitbreaker.Client(circuitbreaker.WithCircuitBreaker(newBreaker)), circuitbreaker.ErrNotAllowed
+	_ = circuitbreaker.Client(circuitbreaker.WithGroup(group.NewGroup(newBreaker)))
+}
+
+func TestReadme_EveryCommandNamesWhatIsThere(t *testing.T) {
+	var commands []string
+	for _, block := range readmeBlocks(t, "sh") {
+		commands = append(commands, block.lines...)
+	}
+	require.Contains(t, commands, "go run ./examples/outage")
+	require.Contains(t, commands, "go test ./...")
+	for _, command := range commands {
+		words := strings.Fields(command)
+		require.Equal(t, "go", words[0], command)
+		require.Contains(t, []string{"run", "test"}, words[1], command)
+		for _, word := range words[2:] {
+			if dir, ok := strings.CutPrefix(word, "./"); ok {
+				require.DirExists(t, filepath.Join(".", strings.TrimSuffix(dir, "...")), command)
+			}
+		}
+	}
+}
+
+func TestReadme_EveryNameItMentionsIsExported(t *testing.T) {
+	dirs := map[string]string{
+		"breaker": ".", "sre": "sre", "group": "group", "errors": "errors", "cberrors": "errors",
+		"circuitbreaker": "middleware/circuitbreaker",
+	}
+	exported := map[string][]string{}
+	for _, dir := range dirs {
+		exported[dir] = exportedNames(t, dir)
+	}
+	exported["errors"] = append(exported["errors"], "Is", "As") // of the standard library
+	mentions := regexp.MustCompile(`\b(\w+)\.([A-Z]\w*)`).FindAllStringSubmatch(readmeText(t), -1)
+	require.NotEmpty(t, mentions)
+	for _, m := range mentions {
+		if dir, ok := dirs[m[1]]; ok {
+			require.Contains(t, exported[dir], m[2], m[0])
+		}
+	}
+}
+
+func TestReadme_EveryLinkIntoTheRepositoryLeadsSomewhere(t *testing.T) {
+	text := readmeText(t)
+	headings := regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1)
+	var anchors []string
+	for _, h := range headings {
+		h := regexp.MustCompile(`[^a-z0-9 -]`).ReplaceAllString(strings.ToLower(h[1]), "")
+		anchors = append(anchors, "#"+strings.ReplaceAll(h, " ", "-"))
+	}
+	for _, link := range regexp.MustCompile(`\]\(([^)]+)\)`).FindAllStringSubmatch(text, -1) {
+		switch to := link[1]; {
+		case strings.HasPrefix(to, "#"):
+			require.Contains(t, anchors, to)
+		case !strings.Contains(to, "://"):
+			require.FileExists(t, to)
+		}
+	}
+}
+
+func TestReadme_ThePackageTableListsEveryPublicPackage(t *testing.T) {
+	var want []string
+	require.NoError(t, filepath.WalkDir(".", func(dir string, e fs.DirEntry, err error) error {
+		if err != nil || !e.IsDir() {
+			return err
+		}
+		if name := e.Name(); dir != "." && (name == "internal" || name == "examples" || name[0] == '.' || name[0] == '_') {
+			return fs.SkipDir
+		}
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil && dir != "." {
+			return fs.SkipDir
+		}
+		if len(exportedNames(t, dir)) > 0 {
+			want = append(want, filepath.ToSlash(dir))
+		}
+		return nil
+	}))
+	var got []string
+	for _, row := range readmeTable(t, "path") {
+		got = append(got, strings.Trim(row[0], "`"))
+	}
+	require.ElementsMatch(t, want, got)
+}
+
+func TestReadme_TheVersionsAreThoseOfTheModule(t *testing.T) {
+	mod, err := os.ReadFile("go.mod")
+	require.NoError(t, err)
+	require.Regexp(t, `(?m)^go 1\.25\.0$`, string(mod))
+	require.Regexp(t, `(?m)^\s*github.com/go-kratos/kratos/v2 v2\.9\.2$`, string(mod))
+	text := readmeText(t)
+	requireReadmeSays(t, "Go 1.25 or newer, Kratos v2.9.2")
+	for _, version := range regexp.MustCompile(`Kratos v[\d.]*\d`).FindAllString(text, -1) {
+		require.Equal(t, "Kratos v2.9.2", version)
+	}
+}
+
+func TestReadme_TheRejectRatiosAreWhatTheBreakerComputes(t *testing.T) {
+	for _, row := range readmeTable(t, "success") {
+		synctest.Test(t, func(t *testing.T) {
+			success, failure, rejected := number(t, row[0]), number(t, row[1]), number(t, row[2])
+			require.InDelta(t, number(t, row[3]), ratioAfter(success, failure, rejected), 0.0005, "%v", row)
+		})
+	}
+	requireReadmeSays(t, "K is %.2f", 1/0.6)
+}
+
+// ratioAfter returns the reject ratio of a breaker that counted these calls.
+func ratioAfter(success, failure, rejected float64, opts ...sre.Option) float64 {
+	b := sre.NewBreaker(opts...)
+	for range int(success) {
+		b.MarkSuccess()
+	}
+	for range int(failure) {
+		b.MarkFailed()
+	}
+	for n := 0.0; n < rejected; {
+		if b.Allow() == nil {
+			b.MarkIgnored() // is in no window
+			continue
+		}
+		b.MarkFailed()
+		n++
+	}
+	w := b.Snapshot().Window
+	if w.Success != uint64(success) || w.Failure != uint64(failure) || w.Rejected != uint64(rejected) {
+		panic(fmt.Sprintf("the window holds %+v", w))
+	}
+	return b.Snapshot().RejectRatio
+}
+
+func TestReadme_AQuietOperationIsNeverRejected(t *testing.T) {
+	requireReadmeSays(t, "Below 100 calls per window, that is 33 calls/s, nothing is ever rejected.")
+	rejections := func(t *testing.T, rps int) (n int) {
+		b := sre.NewBreaker()
+		for range 60 * rps {
+			if p, err := b.Acquire(); err == nil {
+				p.Done(breaker.Failure)
+			} else {
+				n++
+			}
+			time.Sleep(time.Second / time.Duration(rps))
+		}
+		return n
+	}
+	synctest.Test(t, func(t *testing.T) { require.Zero(t, rejections(t, 32)) })
+	synctest.Test(t, func(t *testing.T) { require.NotZero(t, rejections(t, 34)) })
+}
+
+func TestReadme_RecoveryTakesAsLongAsItSays(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many simulated outages")
+	}
+	for _, row := range readmeTable(t, "calls/s") {
+		rps, want := int(number(t, row[0])), duration(t, row[1])
+		runs := max(9, min(31, 31_000/rps))
+		var took []time.Duration
+		for range runs {
+			synctest.Test(t, func(t *testing.T) { took = append(took, recovery(rps)) })
+		}
+		slices.Sort(took)
+		require.InEpsilon(t, want.Seconds(), took[runs/2].Seconds(), 0.35, "at %d calls/s: %v", rps, took)
+	}
+}
+
+// recovery returns how long after an outage of 10 s fewer than 1 % of the
+// calls are rejected, and stay so.
+func recovery(rps int) (last time.Duration) {
+	const tick = 10 * time.Millisecond
+	b := sre.NewBreaker()
+	call := func(d time.Duration, o breaker.Outcome) (calls, rejected int) {
+		for ; d > 0; d -= tick {
+			for range rps / int(time.Second/tick) {
+				calls++
+				if p, err := b.Acquire(); err == nil {
+					p.Done(o)
+				} else {
+					rejected++
+				}
+			}
+			time.Sleep(tick)
+		}
+		return calls, rejected
+	}
+	call(3*time.Second, breaker.Success)
+	call(10*time.Second, breaker.Failure)
+	const step = 500 * time.Millisecond
+	for t := time.Duration(0); t < 60*time.Second; t += step {
+		if calls, rejected := call(step, breaker.Success); 100*rejected >= calls {
+			last = t + step
+		}
+	}
+	return last
+}
+
+func TestReadme_TheOptionTableIsWhatTheCodeDoes(t *testing.T) {
+	rows := map[string][]string{}
+	for _, row := range readmeTable(t, "option") {
+		rows[strings.Trim(row[0], "`")] = row
+	}
+	defaults := func(option string) string { return rows[option][3] }
+	bounds := func(option string) (low, high string) {
+		low, high, ok := strings.Cut(rows[option][2], " to ")
+		require.True(t, ok, option)
+		return low, high
+	}
+	require.Len(t, rows, 6)
+
+	t.Run("success", func(t *testing.T) {
+		low, high := bounds("sre.WithSuccess")
+		try := func(ratio float64) func() { return func() { sre.NewBreaker(sre.WithSuccess(ratio)) } }
+		require.NotPanics(t, try(number(t, low)))
+		require.NotPanics(t, try(number(t, high)))
+		require.Panics(t, try(math.Nextafter(number(t, low), 0)))
+		require.Panics(t, try(math.Nextafter(number(t, high), 2)))
+		require.Panics(t, try(math.NaN()))
+
+		synctest.Test(t, func(t *testing.T) {
+			const calls = 1000
+			least := calls * number(t, defaults("sre.WithSuccess"))
+			require.Zero(t, ratioAfter(least+1, calls-least-1, 0))
+			require.Positive(t, ratioAfter(least-1, calls-least+1, 0))
+		})
+	})
+	t.Run("request", func(t *testing.T) {
+		low, high := bounds("sre.WithRequest")
+		try := func(calls float64) func() { return func() { sre.NewBreaker(sre.WithRequest(int64(calls))) } }
+		require.NotPanics(t, try(number(t, low)))
+		require.NotPanics(t, try(number(t, high)))
+		require.Panics(t, try(number(t, low)-1))
+		require.Panics(t, try(number(t, high)+1))
+
+		synctest.Test(t, func(t *testing.T) {
+			least := number(t, defaults("sre.WithRequest"))
+			require.Zero(t, ratioAfter(0, least-1, 0))
+			require.Positive(t, ratioAfter(0, least, 0))
+		})
+	})
+	t.Run("window", func(t *testing.T) {
+		low, high := bounds("sre.WithWindow")
+		try := func(d time.Duration) func() {
+			return func() { sre.NewBreaker(sre.WithWindow(d), sre.WithBucket(1)) }
+		}
+		require.NotPanics(t, try(duration(t, low)))
+		require.NotPanics(t, try(duration(t, high)))
+		require.Panics(t, try(duration(t, low)-1))
+		require.Panics(t, try(duration(t, high)+1))
+
+		require.Equal(t, duration(t, defaults("sre.WithWindow")), sre.NewBreaker().Snapshot().Window.Length)
+	})
+	t.Run("bucket", func(t *testing.T) {
+		low, high := bounds("sre.WithBucket")
+		try := func(n float64) func() { return func() { sre.NewBreaker(sre.WithBucket(int(n))) } }
+		require.NotPanics(t, try(number(t, low)))
+		require.NotPanics(t, try(number(t, high)))
+		require.Panics(t, try(number(t, low)-1))
+		require.Panics(t, try(number(t, high)+1))
+
+		require.Contains(t, rows["sre.WithBucket"][1], "each at least 1µs long")
+		require.NotPanics(t, func() { sre.NewBreaker(sre.WithBucket(20), sre.WithWindow(20*time.Microsecond)) })
+		require.Panics(t, func() { sre.NewBreaker(sre.WithBucket(20), sre.WithWindow(20*time.Microsecond-1)) })
+
+		// What happens in the first bucket is forgotten after a window; what
+		// happens in the second one, a bucket later.
+		window := duration(t, defaults("sre.WithWindow"))
+		bucket := window / time.Duration(number(t, defaults("sre.WithBucket")))
+		for at, left := range map[time.Duration]uint64{bucket - 1: 0, bucket: 1} {
+			synctest.Test(t, func(t *testing.T) {
+				b := sre.NewBreaker()
+				time.Sleep(at)
+				b.MarkSuccess()
+				time.Sleep(window - 1 - at)
+				require.EqualValues(t, 1, b.Snapshot().Window.Success)
+				time.Sleep(time.Nanosecond)
+				require.Equal(t, left, b.Snapshot().Window.Success)
+			})
+		}
+	})
+	t.Run("limit", func(t *testing.T) {
+		low, high := bounds("group.WithLimit")
+		try := func(n int) func() { return func() { group.NewGroup(sreBreaker, group.WithLimit(n)) } }
+		lowest, err := strconv.Atoi(low)
+		require.NoError(t, err)
+		require.NotPanics(t, try(lowest))
+		require.Panics(t, try(lowest-1))
+		require.Equal(t, "the largest int", high)
+		require.NotPanics(t, try(math.MaxInt))
+
+		limit := int(number(t, defaults("group.WithLimit")))
+		g := group.NewGroup(sreBreaker)
+		for key := range limit {
+			g.Get(fmt.Sprint(key))
+		}
+		require.Equal(t, limit, g.Len())
+		require.Zero(t, g.Overflows())
+		require.Same(t, g.Get("one more"), g.Get("and another"))
+		require.Equal(t, limit, g.Len())
+		require.EqualValues(t, 2, g.Overflows())
+		requireReadmeSays(t, "Beyond %d keys, new ones share one overflow breaker", limit)
+		requireReadmeSays(t, "at most %d and one for the rest", limit)
+	})
+	t.Run("idle", func(t *testing.T) {
+		low, high := bounds("group.WithIdle")
+		try := func(d time.Duration) func() { return func() { group.NewGroup(sreBreaker, group.WithIdle(d)) } }
+		require.NotPanics(t, try(duration(t, low)))
+		require.NotPanics(t, try(duration(t, high)))
+		require.Panics(t, try(duration(t, low)-1))
+		require.Panics(t, try(duration(t, high)+1))
+
+		idle := duration(t, defaults("group.WithIdle"))
+		requireReadmeSays(t, "nobody has asked for in %v to %v minutes make room", idle.Minutes(), 2*idle.Minutes())
+		synctest.Test(t, func(t *testing.T) {
+			g := group.NewGroup(sreBreaker)
+			first := g.Get("first")
+			time.Sleep(idle - 1)
+			g.Get("second")
+			require.Equal(t, 2, g.Len())
+			time.Sleep(time.Nanosecond)
+			g.Get("third")
+			require.Equal(t, 3, g.Len())
+			time.Sleep(idle)
+			g.Get("fourth")
+			require.NotSame(t, first, g.Get("first"))
+		})
+	})
+}
+
+func sreBreaker() *sre.Breaker { return sre.NewBreaker() }
+
+// readmeEvents are the rows of the classification table that are more than a
+// code, each with what the classifier meets.
+func readmeEvents(t *testing.T) map[string][]error {
+	flattened := kratoserrors.New(422, "COUPON_EXPIRED", "").GRPCStatus()
+	require.Equal(t, codes.Unknown, flattened.Code())
+	_, badJSON := json.Marshal(math.NaN())
+	overHTTP := func(err error) error { return &url.Error{Op: "Get", URL: "http://127.0.0.1:8000", Err: err} }
+	_, rejection := (&rejecting{}).Acquire()
+	return map[string][]error{
+		"no error": {nil},
+		"business code: a Kratos error whose code is no HTTP status, or gRPC `Unknown` with a Kratos reason": {
+			kratoserrors.New(10001, "COUPON_EXPIRED", ""), flattened.Err(), kratoserrors.New(600, "", ""), kratoserrors.New(0, "", ""),
+		},
+		"end of a stream, `io.EOF`": {io.EOF, fmt.Errorf("receive: %w", io.EOF)},
+		"connection refused, reset or timed out": {
+			syscall.ECONNREFUSED, overHTTP(syscall.ECONNREFUSED), syscall.ECONNRESET, overHTTP(syscall.ECONNRESET),
+			syscall.ETIMEDOUT, overHTTP(os.ErrDeadlineExceeded), overHTTP(io.EOF), overHTTP(io.ErrUnexpectedEOF),
+		},
+		"a deadline passed": {
+			context.DeadlineExceeded, overHTTP(context.DeadlineExceeded), status.FromContextError(context.DeadlineExceeded).Err(),
+		},
+		"no node found by discovery, `NODE_NOT_FOUND` or `no_available_node`": {
+			kratoserrors.ServiceUnavailable("NODE_NOT_FOUND", "no nodes"),
+			kratoserrors.ServiceUnavailable("no_available_node", "").GRPCStatus().Err(),
+		},
+		"the request could not be encoded": {
+			badJSON, fmt.Errorf("encode: %w", badJSON),
+			status.Error(codes.Internal, "grpc: error while marshaling: string field contains invalid UTF-8"),
+		},
+		"rejected by another breaker in this process": {
+			rejection, aegis.ErrNotAllowed, cberrors.NotAllowed(breaker.AsRejected("other", rejection)),
+		},
+		"the backend was itself rejected by its breaker, `CIRCUITBREAKER`": {
+			kratoserrors.New(503, "CIRCUITBREAKER", ""), kratoserrors.New(503, "CIRCUITBREAKER", "").GRPCStatus().Err(),
+		},
+		"any other error": {errors.New("other")},
+	}
+}
+
+type rejecting struct{}
+
+func (*rejecting) Acquire() (breaker.Permit, error) {
+	return breaker.Permit{}, breaker.NewRejectedError("other", breaker.Open, breaker.ReasonOpen, time.Time{}, nil)
+}
+
+func TestReadme_TheClassificationTableIsWhatTheCodeDoes(t *testing.T) {
+	const byCaller, bySomebodyElse, panicked = "cancelled by the caller", "cancelled by somebody else", "a panic in the handler"
+	cancelled, cancel := context.WithCancel(clientContext("/op"))
+	cancel()
+
+	events := readmeEvents(t)
+	statuses, grpcCodes := map[int]bool{}, map[codes.Code]bool{}
+	for _, row := range readmeTable(t, "how the call ended") {
+		what, want := row[0], row[3]
+		ctx := clientContext("/op")
+		errs, isEvent := events[what]
+		delete(events, what)
+		httpStatuses := parseStatuses(t, row[1])
+		grpc := parseCodes(t, row[2])
+		require.NotEqual(t, isEvent || what == panicked, len(httpStatuses)+len(grpc) > 0, "%q is in no test", what)
+		for _, s := range httpStatuses {
+			require.False(t, statuses[s] && what != bySomebodyElse, "two rows for %d", s)
+			statuses[s] = true
+			errs = append(errs, kratoserrors.New(s, "", ""), fmt.Errorf("wrapped: %w", kratoserrors.New(s, "A_REASON", "")))
+		}
+		for _, c := range grpc {
+			require.False(t, grpcCodes[c] && what != bySomebodyElse, "two rows for %v", c)
+			grpcCodes[c] = true
+			errs = append(errs, status.Error(c, "message"))
+			if c != codes.OK {
+				errs = append(errs, fmt.Errorf("wrapped: %w", status.Error(c, "message")))
+			}
+		}
+		switch what {
+		case byCaller:
+			ctx = cancelled
+			errs = append(errs, context.Canceled, &url.Error{Op: "Get", URL: "http://127.0.0.1:8000", Err: context.Canceled})
+		case bySomebodyElse:
+			errs = append(errs, context.Canceled)
+		case panicked:
+			require.Equal(t, want, markOf(ctx, circuitbreaker.WithCircuitBreaker[*recorder], func() error { panic("x") }))
+			continue
+		}
+
+		want, option, hasOption := strings.Cut(want, ", or ")
+		for _, err := range errs {
+			if what != bySomebodyElse { // Classify does not see the context
+				require.Equal(t, want, cberrors.Classify(err).String(), "%s: %v", what, err)
+			}
+			require.Equal(t, want, cberrors.ClassifyCall(ctx, err).String(), "%s: %v", what, err)
+			require.Equal(t, want, markOf(ctx, circuitbreaker.WithCircuitBreaker[*recorder], func() error { return err }), "%s: %v", what, err)
+			if hasOption {
+				require.Equal(t, "failure with `errors.WithOverload`", option)
+				require.Equal(t, breaker.Failure, cberrors.NewClassifier(cberrors.WithOverload())(err), "%s: %v", what, err)
+			}
+		}
+	}
+	require.Empty(t, events, "no rows for these")
+	for s := 100; s <= 599; s++ {
+		require.True(t, statuses[s], "no row for %d", s)
+	}
+	for c := codes.OK; c <= codes.Unauthenticated; c++ {
+		require.True(t, grpcCodes[c], "no row for %v", c)
+	}
+}
+
+func TestReadme_ABadGatewayThatKratosSendsOverGRPCCountsAsABusinessCode(t *testing.T) {
+	requireReadmeSays(t, "gRPC has no code for 502 or 505, so a Kratos backend that returns such an error with a reason sends `Unknown`")
+	for _, code := range []int{502, 505} {
+		sent := kratoserrors.New(code, "BROKEN", "").GRPCStatus()
+		require.Equal(t, codes.Unknown, sent.Code())
+		require.Equal(t, breaker.Success, cberrors.Classify(sent.Err()))
+	}
+}
+
+func TestReadme_AClassifierOfOnesOwnIgnoresEveryCancellation(t *testing.T) {
+	requireReadmeSays(t, "with one of your own every cancellation is ignored")
+	for _, err := range []error{context.Canceled, status.Error(codes.Canceled, ""), kratoserrors.ClientClosed("", "")} {
+		require.Equal(t, breaker.Ignored, cberrors.NewClassifier()(err))
+		require.Equal(t, breaker.Failure, cberrors.ClassifyCall(t.Context(), err))
+	}
+}
+
+func TestReadme_TheDifferencesFromKratosAreWhatBothDo(t *testing.T) {
+	cancelled, cancel := context.WithCancel(clientContext("/op"))
+	cancel()
+	ctx := clientContext("/op")
+	events := readmeEvents(t)
+
+	// The rows that say how both count an error.
+	counts := map[string]struct {
+		ctx  context.Context
+		errs []error
+	}{
+		"HTTP 502, 505 and 52x": {ctx, []error{
+			kratoserrors.New(502, "", ""), kratoserrors.New(505, "", ""), kratoserrors.New(520, "", ""), kratoserrors.New(529, "", ""),
+		}},
+		"HTTP 501 and gRPC `Unimplemented`":        {ctx, []error{kratoserrors.New(501, "", ""), status.Error(codes.Unimplemented, "")}},
+		"cancelled by the caller, HTTP":            {cancelled, []error{&url.Error{Op: "Get", URL: "/", Err: context.Canceled}}},
+		"cancelled by the caller, gRPC":            {cancelled, []error{status.FromContextError(context.Canceled).Err()}},
+		"a cancellation by the backend, gRPC":      {ctx, []error{status.Error(codes.Canceled, "")}},
+		"no node found by discovery":               {ctx, events["no node found by discovery, `NODE_NOT_FOUND` or `no_available_node`"]},
+		"a business code that gRPC made `Unknown`": {ctx, events["business code: a Kratos error whose code is no HTTP status, or gRPC `Unknown` with a Kratos reason"][1:2]},
+		"`io.EOF`": {ctx, []error{io.EOF}},
+	}
+	// The other rows.
+	behaviours := map[string]func(t *testing.T){
+		"a panic in the handler": func(t *testing.T) {
+			boom := func() error { panic("boom") }
+			require.Equal(t, "none", markOf(ctx, kratosWithCircuitBreaker, boom))
+			require.Equal(t, "failure", markOf(ctx, circuitbreaker.WithCircuitBreaker[*recorder], boom))
+			h := circuitbreaker.Client()(func(context.Context, any) (any, error) { panic("boom") })
+			require.PanicsWithValue(t, "boom", func() { _, _ = h(ctx, nil) })
+		},
+		"a call without a client transport": func(t *testing.T) {
+			bare := func(context.Context, any) (any, error) { return "reply", nil }
+			require.Panics(t, func() { _, _ = kratoscb.Client()(bare)(t.Context(), nil) })
+			reply, err := circuitbreaker.Client()(bare)(t.Context(), nil)
+			require.NoError(t, err)
+			require.Equal(t, "reply", reply)
+			keyed := &recorder{}
+			m := circuitbreaker.Client(circuitbreaker.WithCircuitBreaker(func() *recorder { return keyed }),
+				circuitbreaker.WithKey(func(context.Context, any) string { return "key" }))
+			_, _ = m(bare)(t.Context(), nil)
+			require.Equal(t, []string{"success"}, keyed.marks)
+		},
+		"the error of a rejected call": func(t *testing.T) {
+			all := &recorder{reject: true}
+			_, theirs := kratoscb.Client(kratoscb.WithCircuitBreaker(func() aegis.CircuitBreaker { return all }))(nil)(ctx, nil)
+			require.Same(t, kratoscb.ErrNotAllowed, theirs)
+			h := circuitbreaker.Client(circuitbreaker.WithCircuitBreaker(func() *recorder { return all }))(
+				func(context.Context, any) (any, error) { return nil, nil })
+			_, ours := h(ctx, nil)
+			require.ErrorIs(t, ours, circuitbreaker.ErrNotAllowed)
+			require.NotSame(t, circuitbreaker.ErrNotAllowed, kratoserrors.FromError(ours))
+			require.NotSame(t, kratoserrors.FromError(ours), kratoserrors.FromError(ours))
+			require.NotNil(t, readmeRejection(ours))
+		},
+		"`WithGroup`": func(t *testing.T) {
+			theirs := reflect.TypeOf(kratoscb.WithGroup).In(0).Elem().PkgPath()
+			require.Contains(t, theirs, "/internal/")
+			ours := reflect.TypeOf(circuitbreaker.WithGroup[*sre.Breaker]).In(0).Elem().PkgPath()
+			require.Equal(t, "github.com/kratos-breaker/breaker/group", ours)
+		},
+		"the number of breakers": func(t *testing.T) {
+			made := func(m func(factory func() aegis.CircuitBreaker) middleware.Middleware) (n int) {
+				h := m(func() aegis.CircuitBreaker { n++; return &recorder{} })(
+					func(context.Context, any) (any, error) { return nil, nil })
+				for i := range 1000 {
+					_, _ = h(clientContext(fmt.Sprintf("/%d", i)), nil)
+				}
+				return n
+			}
+			require.Equal(t, 1000, made(func(f func() aegis.CircuitBreaker) middleware.Middleware {
+				return kratoscb.Client(kratoscb.WithCircuitBreaker(f))
+			}))
+			require.Equal(t, 257, made(func(f func() aegis.CircuitBreaker) middleware.Middleware {
+				return circuitbreaker.Client(circuitbreaker.WithCircuitBreaker(f))
+			}))
+		},
+		"the key of an HTTP call without an operation": func(t *testing.T) {
+			keyOf := func(tr transport.Transporter) string {
+				g := group.NewGroup(sreBreaker)
+				h := circuitbreaker.Client(circuitbreaker.WithGroup(g))(
+					func(context.Context, any) (any, error) { return nil, nil })
+				_, _ = h(transport.NewClientContext(t.Context(), tr), nil)
+				for key := range g.All() {
+					return key
+				}
+				return "none"
+			}
+			req, err := http.NewRequest(http.MethodGet, "http://127.0.0.1:8000/users/7?full=1", nil)
+			require.NoError(t, err)
+			call := &httpTransport{readmeTransport: readmeTransport{operation: "/users/7?full=1"}, req: req}
+			require.Equal(t, "/users/7", keyOf(call))
+			call.template = "/users/{id}"
+			require.Equal(t, "/users/{id}", keyOf(call))
+			call.operation = "/users.v1.Users/Get"
+			require.Equal(t, "/users.v1.Users/Get", keyOf(call))
+		},
+		"an option out of its range": func(t *testing.T) {
+			require.NotPanics(t, func() { aegissre.NewBreaker(aegissre.WithRequest(0)) })
+			require.Panics(t, func() { sre.NewBreaker(sre.WithRequest(0)) })
+			later := aegissre.NewBreaker(aegissre.WithWindow(0))
+			require.Panics(t, func() { _ = later.Allow() })
+			require.Panics(t, func() { sre.NewBreaker(sre.WithWindow(0)) })
+		},
+		"state and counts": func(t *testing.T) {
+			require.NotNil(t, breaker.Breaker.Snapshot)
+			_, ok := reflect.TypeFor[aegis.CircuitBreaker]().MethodByName("Snapshot")
+			require.False(t, ok)
+		},
+	}
+	for _, row := range readmeTable(t, "what") {
+		c, isCount := counts[row[0]]
+		behaviour, isBehaviour := behaviours[row[0]]
+		require.True(t, isCount != isBehaviour, "%q is in no test", row[0])
+		t.Run(row[0], func(t *testing.T) {
+			if isBehaviour {
+				behaviour(t)
+				return
+			}
+			require.NotEmpty(t, c.errs)
+			for _, err := range c.errs {
+				require.Equal(t, row[1], markOf(c.ctx, kratosWithCircuitBreaker, func() error { return err }), "Kratos: %v", err)
+				require.Equal(t, row[2], markOf(c.ctx, circuitbreaker.WithCircuitBreaker[*recorder], func() error { return err }), "%v", err)
+			}
+		})
+		delete(counts, row[0])
+		delete(behaviours, row[0])
+	}
+	require.Empty(t, counts)
+	require.Empty(t, behaviours)
+}
+
+func TestReadme_TheMiddlewareAllocatesNothingAndKratosTwice(t *testing.T) {
+	requireReadmeSays(t, "allocates nothing, where Kratos' allocates twice")
+	ctx := clientContext("/op")
+	allocs := func(m middleware.Middleware) float64 {
+		h := m(func(context.Context, any) (any, error) { return nil, nil })
+		return testing.AllocsPerRun(1000, func() { _, _ = h(ctx, nil) })
+	}
+	require.Zero(t, allocs(circuitbreaker.Client()))
+	require.EqualValues(t, 2, allocs(kratoscb.Client()))
+}
+
+// markOf returns the mark that a middleware leaves after one call that ends as
+// given: success, failure, ignored, or none.
+func markOf[O any](ctx context.Context, with func(func() *recorder) O, call func() error) string {
+	r := &recorder{}
+	var m middleware.Middleware
+	switch option := any(with(func() *recorder { return r })).(type) {
+	case circuitbreaker.Option:
+		m = circuitbreaker.Client(option)
+	case kratoscb.Option:
+		m = kratoscb.Client(option)
+	}
+	func() {
+		defer func() { _ = recover() }()
+		_, _ = m(func(context.Context, any) (any, error) { return nil, call() })(ctx, nil)
+	}()
+	if len(r.marks) == 0 {
+		return "none"
+	}
+	return strings.Join(r.marks, "+")
+}
+
+func kratosWithCircuitBreaker(factory func() *recorder) kratoscb.Option {
+	return kratoscb.WithCircuitBreaker(func() aegis.CircuitBreaker { return factory() })
+}
+
+// recorder is an aegis breaker that writes down its marks.
+type recorder struct {
+	reject bool
+	mu     sync.Mutex
+	marks  []string
+}
+
+func (r *recorder) Allow() error {
+	if r.reject {
+		return aegis.ErrNotAllowed
+	}
+	return nil
+}
+
+func (r *recorder) mark(s string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.marks = append(r.marks, s)
+}
+
+func (r *recorder) MarkSuccess() { r.mark("success") }
+func (r *recorder) MarkFailed()  { r.mark("failure") }
+func (r *recorder) MarkIgnored() { r.mark("ignored") }
+
+type readmeTransport struct {
+	transport.Transporter
+	operation string
+}
+
+func (t *readmeTransport) Operation() string { return t.operation }
+func (t *readmeTransport) Endpoint() string  { return "127.0.0.1:8000" }
+
+type httpTransport struct {
+	readmeTransport
+	template string
+	req      *http.Request
+}
+
+func (t *httpTransport) PathTemplate() string   { return t.template }
+func (t *httpTransport) Request() *http.Request { return t.req }
+
+func clientContext(operation string) context.Context {
+	return transport.NewClientContext(context.Background(), &readmeTransport{operation: operation})
+}
+
+// Reading the README.
+
+func readmeText(t *testing.T) string {
+	text, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	return string(text)
+}
+
+// requireReadmeSays requires a sentence to be there, however it is wrapped.
+func requireReadmeSays(t *testing.T, format string, args ...any) {
+	t.Helper()
+	require.Contains(t, strings.Join(strings.Fields(readmeText(t)), " "), fmt.Sprintf(format, args...))
+}
+
+type readmeBlock struct {
+	lines []string
+	end   int // the number of the line that ends it
+}
+
+func readmeBlocks(t *testing.T, language string) (blocks []readmeBlock) {
+	var block *readmeBlock
+	for i, line := range strings.Split(readmeText(t), "\n") {
+		switch {
+		case block == nil && line == "```"+language:
+			block = &readmeBlock{}
+		case block != nil && line == "```":
+			block.end = i + 1
+			blocks = append(blocks, *block)
+			block = nil
+		case block != nil:
+			block.lines = append(block.lines, line)
+		}
+	}
+	require.NotEmpty(t, blocks, language)
+	return blocks
+}
+
+// readmeTable returns the cells of the table whose first column has the given
+// title.
+func readmeTable(t *testing.T, title string) (rows [][]string) {
+	for line := range strings.Lines(readmeText(t)) {
+		line = strings.TrimSpace(line)
+		switch found := strings.HasPrefix(line, "| "+title+" |"); {
+		case found:
+			require.Empty(t, rows, "two tables with %q", title)
+			rows = [][]string{}
+		case rows != nil && !strings.HasPrefix(line, "|"):
+			require.NotEmpty(t, rows, title)
+			return rows
+		case rows != nil && !strings.HasPrefix(line, "|-"):
+			cells := strings.Split(strings.Trim(line, "|"), "|")
+			for i := range cells {
+				cells[i] = strings.TrimSpace(cells[i])
+			}
+			rows = append(rows, cells)
+		}
+	}
+	require.Fail(t, "no table", title)
+	return nil
+}
+
+// requireCode requires the block to stand in a file, whatever its indentation.
+func requireCode(t *testing.T, block readmeBlock, file string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	lines := strings.Split(string(text), "\n")
+	for i := range lines {
+		indent := lines[i][:len(lines[i])-len(strings.TrimLeft(lines[i], "\t"))]
+		if len(lines)-i >= len(block.lines) && slices.EqualFunc(block.lines, lines[i:i+len(block.lines)], func(want, line string) bool {
+			return line == strings.TrimRight(indent+want, "\t")
+		}) {
+			return
+		}
+	}
+	require.Fail(t, "the sample is not in "+path.Base(file), strings.Join(block.lines, "\n"))
+}
+
+func parseStatuses(t *testing.T, cell string) (statuses []int) {
+	for part := range strings.SplitSeq(cell, ", ") {
+		if part == "" {
+			continue
+		}
+		first, last, ranged := strings.Cut(part, "-")
+		if !ranged {
+			last = first
+		}
+		for s := int(number(t, first)); s <= int(number(t, last)); s++ {
+			statuses = append(statuses, s)
+		}
+	}
+	return statuses
+}
+
+func parseCodes(t *testing.T, cell string) (parsed []codes.Code) {
+	byName := map[string]codes.Code{}
+	for c := codes.OK; c <= codes.Unauthenticated; c++ {
+		byName["`"+c.String()+"`"] = c
+	}
+	for name := range strings.SplitSeq(cell, ", ") {
+		if name == "" {
+			continue
+		}
+		require.Contains(t, byName, name)
+		parsed = append(parsed, byName[name])
+	}
+	return parsed
+}
+
+func number(t *testing.T, text string) float64 {
+	t.Helper()
+	n, err := strconv.ParseFloat(text, 64)
+	require.NoError(t, err)
+	return n
+}
+
+func duration(t *testing.T, text string) time.Duration {
+	t.Helper()
+	d, err := time.ParseDuration(strings.ReplaceAll(text, " ", ""))
+	require.NoError(t, err)
+	return d
+}
+
+// exportedNames returns the exported functions, types, variables and constants
+// of the package in dir, without those of its tests.
+func exportedNames(t *testing.T, dir string) (names []string) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	require.NoError(t, err)
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		for _, decl := range parsed.Decls {
+			switch d := decl.(type) {
+			case *ast.FuncDecl:
+				if d.Recv == nil {
+					names = append(names, d.Name.Name)
+				}
+			case *ast.GenDecl:
+				for _, spec := range d.Specs {
+					switch s := spec.(type) {
+					case *ast.TypeSpec:
+						names = append(names, s.Name.Name)
+					case *ast.ValueSpec:
+						for _, name := range s.Names {
+							names = append(names, name.Name)
+						}
+					}
+				}
+			}
+		}
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return !ast.IsExported(name) })
+}
