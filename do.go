@@ -123,7 +123,7 @@ func classify(ctx context.Context, err error) Outcome {
 		return Success
 	case errors.Is(err, circuitbreaker.ErrNotAllowed):
 		return Ignored
-	case ctx.Err() == context.Canceled && //nolint:errorlint // Err returns it as it is
+	case ctx.Err() == context.Canceled &&
 		(errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))):
 		return Ignored
 	}

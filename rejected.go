@@ -66,20 +66,31 @@ func NewRejectedError(name string, state State, reason Reason, until time.Time, 
 	return &RejectedError{name: name, state: state, reason: reason, until: until, cause: cause}
 }
 
-// AsRejected returns the RejectedError that err is or wraps, or a new one for
-// the breaker called name that rejected a call with err.
+// AsRejected returns the RejectedError that err is or wraps, under the given
+// name if it has none, or a new one for a breaker that rejected a call with err.
 func AsRejected(name string, err error) *RejectedError {
-	if r, ok := err.(*RejectedError); ok { //nolint:errorlint // what nearly every error is, without a search
+	r := rejectionIn(err)
+	switch {
+	case r == nil && err == circuitbreaker.ErrNotAllowed: //nolint:errorlint // wrapped, it says more than a RejectedError
+		return NewRejectedError(name, Open, ReasonUnknown, time.Time{}, nil)
+	case r == nil:
+		return NewRejectedError(name, Open, ReasonUnknown, time.Time{}, err)
+	case r.name != "" || name == "":
+		return r
+	}
+	named := *r
+	named.name = name
+	return &named
+}
+
+// rejectionIn returns the RejectedError that err is or wraps, or nil.
+func rejectionIn(err error) *RejectedError {
+	if r, ok := err.(*RejectedError); ok { //nolint:errorlint // nearly every error is one, and this needs no search
 		return r
 	}
 	var r *RejectedError
-	if errors.As(err, &r) {
-		return r
-	}
-	if err == circuitbreaker.ErrNotAllowed { //nolint:errorlint // wrapped, it says more than a RejectedError
-		err = nil
-	}
-	return NewRejectedError(name, Open, ReasonUnknown, time.Time{}, err)
+	_ = errors.As(err, &r)
+	return r
 }
 
 // Name returns the name of the breaker, or "".

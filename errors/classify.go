@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"reflect"
 	"strings"
 
 	kratoserrors "github.com/go-kratos/kratos/v2/errors"
@@ -63,9 +64,17 @@ var noNode = map[string]bool{"NODE_NOT_FOUND": true, "no_available_node": true}
 // Option changes a row of the table in [NewClassifier].
 type Option func(*table)
 
+// mustBeOutcome panics if o is none of the three outcomes.
+func mustBeOutcome(option string, o breaker.Outcome) {
+	if o > breaker.Failure {
+		panic(fmt.Sprintf("errors: %s(%v): want ignored, success or failure", option, o))
+	}
+}
+
 // WithHTTPStatus sets the outcome of HTTP status codes, in [100, 599].
 func WithHTTPStatus(o breaker.Outcome, statuses ...int) Option {
 	return func(t *table) {
+		mustBeOutcome("WithHTTPStatus", o)
 		for _, s := range statuses {
 			if s < 100 || s >= statusCodes {
 				panic(fmt.Sprintf("errors: WithHTTPStatus(%d): want a status in [100, %d]", s, statusCodes-1))
@@ -78,6 +87,7 @@ func WithHTTPStatus(o breaker.Outcome, statuses ...int) Option {
 // WithGRPCCode sets the outcome of gRPC codes, in [Canceled, Unauthenticated].
 func WithGRPCCode(o breaker.Outcome, cs ...codes.Code) Option {
 	return func(t *table) {
+		mustBeOutcome("WithGRPCCode", o)
 		for _, c := range cs {
 			if c < codes.Canceled || c >= grpcCodes {
 				panic(fmt.Sprintf("errors: WithGRPCCode(%d): want a code in [%d, %d]", c, codes.Canceled, grpcCodes-1))
@@ -91,6 +101,7 @@ func WithGRPCCode(o breaker.Outcome, cs ...codes.Code) Option {
 // before their code.
 func WithReason(o breaker.Outcome, reasons ...string) Option {
 	return func(t *table) {
+		mustBeOutcome("WithReason", o)
 		if t.reason == nil {
 			t.reason = make(map[string]breaker.Outcome)
 		}
@@ -111,7 +122,12 @@ func WithOverload() Option {
 
 // WithOther sets the outcome of errors that are neither of HTTP nor of gRPC
 // nor any other row of the table; the default is failure.
-func WithOther(o breaker.Outcome) Option { return func(t *table) { t.other = o } }
+func WithOther(o breaker.Outcome) Option {
+	return func(t *table) {
+		mustBeOutcome("WithOther", o)
+		t.other = o
+	}
+}
 
 // NewClassifier returns a classifier that differs from [Classify] in the given
 // rows. It panics if an option is out of its range.
@@ -177,15 +193,19 @@ func (t *table) kratos(e *kratoserrors.Error) breaker.Outcome {
 
 func (t *table) status(s *status.Status) breaker.Outcome {
 	code := s.Code()
-	switch {
-	case code >= grpcCodes:
+	if s == nil || code >= grpcCodes {
 		return t.other
-	case code == codes.Unknown, code == codes.Unavailable && s.Message() == "", t.reason != nil:
+	}
+	// Kratos' error for want of a node has no message.
+	if t.reason != nil || code == codes.Unknown || code == codes.Unavailable && s.Message() == "" {
 		if o, ok := t.details(s); ok {
 			return o
 		}
-	case code == codes.Internal && strings.HasPrefix(s.Message(), "grpc: error while marshaling"):
-		return breaker.Ignored // the request, before the wire
+	}
+	// A server that cannot encode its answer says the same. Between the two, a
+	// request that cannot be sent must not count against the backend.
+	if code == codes.Internal && strings.HasPrefix(s.Message(), "grpc: error while marshaling") {
+		return breaker.Ignored
 	}
 	return t.grpc[code]
 }
@@ -210,11 +230,9 @@ func (t *table) details(s *status.Status) (breaker.Outcome, bool) {
 	return 0, false
 }
 
-// wrapped handles the errors whose type does not tell at once.
+// wrapped handles the errors whose type does not tell at once. An answer of the
+// backend comes before what may have caused it.
 func (t *table) wrapped(err error) breaker.Outcome {
-	if IsRejected(err) || errors.Is(err, context.Canceled) || unsent(err) {
-		return breaker.Ignored
-	}
 	var k *kratoserrors.Error
 	if errors.As(err, &k) {
 		return t.kratos(k)
@@ -222,6 +240,9 @@ func (t *table) wrapped(err error) breaker.Outcome {
 	var g interface{ GRPCStatus() *status.Status }
 	if errors.As(err, &g) {
 		return t.status(g.GRPCStatus())
+	}
+	if IsRejected(err) || errors.Is(err, context.Canceled) || unsent(err) {
+		return breaker.Ignored
 	}
 	// net/http reports a connection that was closed instead of an answer as a
 	// *url.Error around io.EOF. That is no end of a stream.
@@ -263,14 +284,29 @@ func ClassifyKratos(err error) breaker.Outcome {
 // one; a cancellation that comes from the other side is a failure.
 func ClassifyCall(ctx context.Context, err error) breaker.Outcome {
 	o := Classify(err)
-	byCaller := err != nil && ctx.Err() == context.Canceled //nolint:errorlint // Err returns it as it is
+	byCaller := err != nil && ctx.Err() == context.Canceled
 	switch {
+	case byCaller && madeOf(err, context.Cause(ctx)):
+		return breaker.Ignored
 	case o == breaker.Ignored && !byCaller && canceled(err):
 		return breaker.Failure
-	case o == breaker.Failure && byCaller && errors.Is(err, context.Cause(ctx)):
-		return breaker.Ignored
 	}
 	return o
+}
+
+// madeOf reports whether err is or wraps cause itself, as the errors of net/http
+// do. An equal error, by errors.Is, can be an answer of the backend.
+func madeOf(err, cause error) bool {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	for ; err != nil; err = errors.Unwrap(err) {
+		if reflect.TypeOf(err).Comparable() && err == cause { //nolint:errorlint // the point of it
+			return true
+		}
+	}
+	return false
 }
 
 // canceled reports whether err says that the call was cancelled, by anybody.

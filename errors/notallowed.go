@@ -80,7 +80,7 @@ func RetryAfter(err error) (time.Duration, bool) {
 	}
 	for _, detail := range withStatus.GRPCStatus().Details() {
 		if info, ok := detail.(*errdetails.RetryInfo); ok && info.GetRetryDelay().IsValid() {
-			d := info.GetRetryDelay().AsDuration()
+			d := max(0, info.GetRetryDelay().AsDuration())
 			return d, d > 0
 		}
 	}

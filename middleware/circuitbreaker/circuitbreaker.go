@@ -75,7 +75,9 @@ func WithKey(key func(ctx context.Context, req any) string) Option {
 }
 
 // WithClassifier sets what an error says about the backend; the default is
-// [errors.ClassifyCall]. It panics if c is nil.
+// [errors.ClassifyCall]. A classifier does not see the context, so it cannot
+// tell a cancellation by the caller from one by the other side:
+// [errors.Classify] ignores both. It panics if c is nil.
 func WithClassifier(c breaker.Classifier) Option {
 	if c == nil {
 		panic("circuitbreaker: WithClassifier: the classifier is nil")
@@ -219,5 +221,9 @@ func operation(tr transport.Transporter) string {
 }
 
 func isPath(req *http.Request, path string) bool {
-	return req != nil && req.URL != nil && (req.URL.Path == path || req.URL.RawPath == path)
+	if req == nil || req.URL == nil {
+		return false
+	}
+	return req.URL.Path == path || req.URL.RawPath == path ||
+		strings.Contains(path, "%") && req.URL.EscapedPath() == path
 }

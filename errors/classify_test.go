@@ -1,0 +1,381 @@
+package errors_test
+
+import (
+	"context"
+	"encoding/json"
+	stderrors "errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"syscall"
+	"testing"
+
+	aegis "github.com/go-kratos/aegis/circuitbreaker"
+	kratoserrors "github.com/go-kratos/kratos/v2/errors"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/errors"
+)
+
+const (
+	ignored = breaker.Ignored
+	success = breaker.Success
+	failure = breaker.Failure
+)
+
+// httpOutcome is the row of an HTTP status, or of a number that is none.
+func httpOutcome(code int) breaker.Outcome {
+	switch {
+	case code == 499, code == 501:
+		return ignored
+	case code >= 500 && code <= 599:
+		return failure
+	}
+	return success
+}
+
+func TestClassify_NilIsASuccess(t *testing.T) {
+	require.Equal(t, success, errors.Classify(nil))
+	require.Equal(t, success, errors.ClassifyCall(context.Background(), nil))
+	require.Equal(t, success, errors.ClassifyKratos(nil))
+}
+
+func TestClassify_AKratosErrorCountsByItsHTTPStatus(t *testing.T) {
+	for code := 100; code <= 599; code++ {
+		want := httpOutcome(code)
+		for _, w := range wrappings {
+			require.Equal(t, want, errors.Classify(w.wrap(kratosError(code, ""))), "%d %s", code, w.name)
+			require.Equal(t, want, errors.Classify(w.wrap(kratosError(code, "SOME_REASON"))), "%d %s", code, w.name)
+		}
+	}
+	// The rows that matter, by hand.
+	for code, want := range map[int]breaker.Outcome{
+		200: success, 301: success, 400: success, 401: success, 403: success, 404: success, 408: success, 409: success,
+		422: success, 429: success, 498: success, 499: ignored, 500: failure, 501: ignored, 502: failure, 503: failure,
+		504: failure, 505: failure, 507: failure, 520: failure, 521: failure, 529: failure, 599: failure,
+	} {
+		require.Equal(t, want, errors.Classify(kratosError(code, "")), "%d", code)
+	}
+}
+
+func TestClassify_AKratosErrorWithAnotherNumberIsABusinessError(t *testing.T) {
+	for _, code := range []int{0, 1, 17, 99, 600, 999, 10001, -1, -500, -503, math.MaxInt32, math.MinInt32} {
+		for _, w := range wrappings {
+			require.Equal(t, success, errors.Classify(w.wrap(kratosError(code, "OUT_OF_STOCK"))), "%d %s", code, w.name)
+		}
+	}
+}
+
+func TestClassify_AGRPCErrorCountsByItsCode(t *testing.T) {
+	for code, want := range map[codes.Code]breaker.Outcome{
+		codes.OK: success, codes.Canceled: ignored, codes.Unknown: failure, codes.InvalidArgument: success,
+		codes.DeadlineExceeded: failure, codes.NotFound: success, codes.AlreadyExists: success,
+		codes.PermissionDenied: success, codes.ResourceExhausted: success, codes.FailedPrecondition: success,
+		codes.Aborted: success, codes.OutOfRange: success, codes.Unimplemented: ignored, codes.Internal: failure,
+		codes.Unavailable: failure, codes.DataLoss: failure, codes.Unauthenticated: success,
+		17: failure, 100: failure, math.MaxInt32: failure, math.MaxUint32: failure,
+	} {
+		for _, message := range []string{"", "a message"} {
+			err := error(statusError{status.New(code, message)})
+			if code != codes.OK {
+				err = status.Error(code, message)
+			}
+			for _, w := range wrappings {
+				require.Equal(t, want, errors.Classify(w.wrap(err)), "%v %q %s", code, message, w.name)
+			}
+		}
+	}
+}
+
+// Kratos' gRPC server has no code for most HTTP statuses and business codes.
+// It sends Unknown, and the reason in the details.
+func TestClassify_AGRPCUnknownWithAReasonIsTheBusinessErrorItWas(t *testing.T) {
+	unrelated := &errdetails.RequestInfo{RequestId: "1"}
+	for _, c := range []struct {
+		name string
+		err  error
+		want breaker.Outcome
+	}{
+		{"no details", status.Error(codes.Unknown, "boom"), failure},
+		{"a reason", grpcError(codes.Unknown, "boom", reason("OUT_OF_STOCK")), success},
+		{"a reason without a message", grpcError(codes.Unknown, "", reason("OUT_OF_STOCK")), success},
+		{"an empty reason", grpcError(codes.Unknown, "boom", reason("")), failure},
+		{"other details", grpcError(codes.Unknown, "boom", unrelated), failure},
+		{"a reason after other details", grpcError(codes.Unknown, "boom", unrelated, reason(""), reason("OUT_OF_STOCK")), success},
+		{"what Kratos makes of 10001", kratosError(10001, "OUT_OF_STOCK").GRPCStatus().Err(), success},
+		{"what Kratos makes of 418", kratosError(418, "TEAPOT").GRPCStatus().Err(), success},
+		{"what Kratos makes of 10001 without a reason", kratosError(10001, "").GRPCStatus().Err(), failure},
+		{"details that cannot be decoded", status.FromProto(&spb.Status{
+			Code:    int32(codes.Unknown),
+			Details: []*anypb.Any{{TypeUrl: "type.googleapis.com/nobody.Knows", Value: []byte{1, 2}}, nil},
+		}).Err(), failure},
+		{"a reason of another code", grpcError(codes.Internal, "boom", reason("OUT_OF_STOCK")), failure},
+		{"a reason of another code yet", grpcError(codes.Unavailable, "", reason("OUT_OF_STOCK")), failure},
+		{"a reason of a success", grpcError(codes.NotFound, "", reason("NO_SUCH_USER")), success},
+	} {
+		for _, w := range wrappings {
+			require.Equal(t, c.want, errors.Classify(w.wrap(c.err)), "%s %s", c.name, w.name)
+		}
+	}
+}
+
+func TestClassify_AContextsErrorIsACancellationOrATimeout(t *testing.T) {
+	for _, w := range wrappings {
+		for _, c := range []struct {
+			err  error
+			want breaker.Outcome
+		}{
+			{context.Canceled, ignored},
+			{context.DeadlineExceeded, failure},
+			{os.ErrDeadlineExceeded, failure},
+			{status.FromContextError(context.Canceled).Err(), ignored},
+			{status.FromContextError(context.DeadlineExceeded).Err(), failure},
+			{&url.Error{Op: "Get", URL: "http://a", Err: context.Canceled}, ignored},
+			{&url.Error{Op: "Get", URL: "http://a", Err: context.DeadlineExceeded}, failure},
+		} {
+			require.Equal(t, c.want, errors.Classify(w.wrap(c.err)), "%v %s", c.err, w.name)
+		}
+	}
+}
+
+func TestClassify_TheEndOfAStreamIsASuccess(t *testing.T) {
+	for _, w := range wrappings {
+		require.Equal(t, success, errors.Classify(w.wrap(io.EOF)), w.name)
+		require.Equal(t, failure, errors.Classify(w.wrap(io.ErrUnexpectedEOF)), w.name)
+		closed := &url.Error{Op: "Get", URL: "http://a", Err: io.EOF}
+		require.Equal(t, failure, errors.Classify(w.wrap(closed)), "an answer that never came, %s", w.name)
+	}
+}
+
+func TestClassify_AnyOtherErrorIsAFailure(t *testing.T) {
+	for _, err := range []error{
+		errPlain, stderrors.New(""), net.ErrClosed, http.ErrHandlerTimeout, os.ErrNotExist,
+		syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE, syscall.ETIMEDOUT, syscall.EHOSTUNREACH,
+		&net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)},
+		&net.DNSError{Err: "no such host", Name: "nobody.invalid", IsNotFound: true},
+		&json.SyntaxError{}, &json.UnmarshalTypeError{}, // an answer that makes no sense
+		&url.Error{Op: "Get", URL: "http://a", Err: errPlain},
+		stderrors.Join(errPlain, errPlain),
+	} {
+		for _, w := range wrappings {
+			require.Equal(t, failure, errors.Classify(w.wrap(err)), "%v %s", err, w.name)
+		}
+	}
+}
+
+type unmarshalable struct{}
+
+func (unmarshalable) MarshalJSON() ([]byte, error) { return nil, errPlain }
+
+func TestClassify_ARequestThatCannotBeMadeIsIgnored(t *testing.T) {
+	encode := func(v any) error {
+		_, err := json.Marshal(v)
+		require.Error(t, err)
+		return err
+	}
+	_, address := http.NewRequest(http.MethodGet, "http://[::1", nil)
+	require.Error(t, address)
+	for name, err := range map[string]error{
+		"a channel":          encode(make(chan int)),
+		"infinity":           encode(math.Inf(1)),
+		"a broken marshaler": encode(unmarshalable{}),
+		"a broken address":   address,
+	} {
+		for _, w := range wrappings {
+			require.Equal(t, ignored, errors.Classify(w.wrap(err)), "%s %s", name, w.name)
+			require.Equal(t, ignored, errors.ClassifyCall(context.Background(), w.wrap(err)), "%s %s", name, w.name)
+		}
+	}
+}
+
+func TestClassify_ALocalRejectionIsIgnored(t *testing.T) {
+	ctx := context.Background()
+	for name, err := range map[string]error{
+		"RejectedError":                      rejection(),
+		"NotAllowed":                         errors.NotAllowed(rejection()),
+		"aegis' ErrNotAllowed":               aegis.ErrNotAllowed,
+		"aegis' within a RejectedError":      breaker.AsRejected("b", fmt.Errorf("custom: %w", aegis.ErrNotAllowed)),
+		"FromError of NotAllowed":            kratoserrors.FromError(errors.NotAllowed(rejection())),
+		"FromError of NotAllowed, wrapped":   kratoserrors.FromError(fmt.Errorf("calling: %w", errors.NotAllowed(rejection()))),
+		"ErrNotAllowed with a local cause":   errors.ErrNotAllowed.WithCause(rejection()),
+		"ErrNotAllowed with aegis' as cause": errors.ErrNotAllowed.WithCause(aegis.ErrNotAllowed),
+	} {
+		for _, w := range wrappings {
+			require.Equal(t, ignored, errors.Classify(w.wrap(err)), "%s %s", name, w.name)
+			require.Equal(t, ignored, errors.ClassifyCall(ctx, w.wrap(err)), "%s %s", name, w.name)
+			require.True(t, errors.IsRejected(w.wrap(err)), "%s %s", name, w.name)
+		}
+	}
+}
+
+func TestClassify_ARejectionThatTheBackendReportsIsAFailure(t *testing.T) {
+	for name, err := range map[string]error{
+		"over HTTP":                 kratosError(503, "CIRCUITBREAKER"),
+		"over HTTP, and clever":     kratosError(503, "CIRCUITBREAKER").WithCause(errPlain),
+		"ErrNotAllowed":             errors.ErrNotAllowed,
+		"over gRPC":                 errors.ErrNotAllowed.GRPCStatus().Err(),
+		"over gRPC, of ours":        statusOf(t, errors.NotAllowed(rejection())).Err(),
+		"over gRPC, as Kratos' one": kratoserrors.FromError(errors.ErrNotAllowed.GRPCStatus().Err()),
+	} {
+		for _, w := range wrappings {
+			require.Equal(t, failure, errors.Classify(w.wrap(err)), "%s %s", name, w.name)
+			require.False(t, errors.IsRejected(w.wrap(err)), "%s %s", name, w.name)
+		}
+	}
+}
+
+func statusOf(t *testing.T, err error) *status.Status {
+	t.Helper()
+	s, ok := status.FromError(err)
+	require.True(t, ok)
+	return s
+}
+
+func TestClassify_NoNodeToCallIsIgnored(t *testing.T) {
+	for name, err := range map[string]error{
+		"HTTP":           kratosError(503, "NODE_NOT_FOUND"),
+		"the selector":   kratoserrors.ServiceUnavailable("no_available_node", ""),
+		"gRPC":           kratoserrors.ServiceUnavailable("no_available_node", "").GRPCStatus().Err(),
+		"gRPC converted": kratoserrors.FromError(kratoserrors.ServiceUnavailable("no_available_node", "").GRPCStatus().Err()),
+	} {
+		for _, w := range wrappings {
+			require.Equal(t, ignored, errors.Classify(w.wrap(err)), "%s %s", name, w.name)
+			require.Equal(t, ignored, errors.ClassifyCall(context.Background(), w.wrap(err)), "%s %s", name, w.name)
+		}
+	}
+	for _, err := range []error{
+		kratosError(500, "NODE_NOT_FOUND"),
+		kratosError(503, "node_not_found"),
+		grpcError(codes.Internal, "", reason("no_available_node")),
+		status.Error(codes.Unavailable, ""),
+		status.Error(codes.Unavailable, "no_available_node"),
+		// A gateway knows no node, and says so: that is what its callers get.
+		grpcError(codes.Unavailable, "error: code = 503", reason("NODE_NOT_FOUND")),
+		grpcError(codes.Unavailable, "error: code = 503", reason("no_available_node")),
+	} {
+		require.Equal(t, failure, errors.Classify(err), "%v", err)
+	}
+}
+
+func TestClassify_ATypedNilIsAFailure(t *testing.T) {
+	var missing *kratoserrors.Error
+	require.Equal(t, failure, errors.Classify(missing))
+	require.Equal(t, failure, errors.ClassifyCall(context.Background(), missing))
+	require.Equal(t, ignored, errors.NewClassifier(errors.WithOther(ignored))(missing))
+	require.Equal(t, failure, errors.NewClassifier(errors.WithReason(ignored, ""))(missing))
+}
+
+// gRPC itself takes an error whose status is nil for an Unknown.
+func TestClassify_AnErrorWithoutAStatusIsAFailure(t *testing.T) {
+	err := statusError{nil}
+	require.Equal(t, codes.Unknown, status.Code(status.Convert(err).Err()))
+	for _, w := range wrappings {
+		require.Equal(t, failure, errors.Classify(w.wrap(err)), w.name)
+	}
+}
+
+// withCauses calls f with Kratos errors of all kinds of causes, but not of a
+// local rejection.
+func withCauses(t *testing.T, f func(err *kratoserrors.Error)) {
+	t.Helper()
+	_, encoding := json.Marshal(make(chan int))
+	for _, code := range []int{200, 404, 429, 500, 501, 502, 503, 504, 10001} {
+		for _, cause := range []error{
+			context.Canceled, context.DeadlineExceeded, io.EOF, errPlain, encoding, rejection(), aegis.ErrNotAllowed,
+			status.Error(codes.Unimplemented, ""), kratosError(404, ""),
+		} {
+			f(kratosError(code, "REASON").WithCause(cause))
+		}
+	}
+}
+
+// The backend's answer is in the error. Its cause is how it was read or made.
+func TestClassify_TheCauseOfAKratosErrorDoesNotCount(t *testing.T) {
+	withCauses(t, func(err *kratoserrors.Error) {
+		require.Equal(t, httpOutcome(int(err.Code)), errors.Classify(err), "%v", err)
+	})
+}
+
+func TestClassify_TheCauseOfAKratosErrorDoesNotCountWhenItIsWrappedEither(t *testing.T) {
+	withCauses(t, func(err *kratoserrors.Error) {
+		for _, w := range wrappings {
+			require.Equal(t, httpOutcome(int(err.Code)), errors.Classify(w.wrap(err)), "%v %s", err, w.name)
+		}
+	})
+}
+
+func TestClassifyCall_OnlyTheCallersOwnCancellationIsIgnored(t *testing.T) {
+	alive := context.Background()
+	cancelled, cancel := context.WithCancel(alive)
+	cancel()
+	late, cancel := context.WithTimeout(alive, 0)
+	defer cancel()
+	for _, err := range []error{
+		context.Canceled,
+		&url.Error{Op: "Get", URL: "http://a", Err: context.Canceled},
+		status.Error(codes.Canceled, "context canceled"),
+		kratosError(499, ""),
+		kratosError(499, "CLIENT_CLOSED").GRPCStatus().Err(),
+	} {
+		for _, w := range wrappings {
+			require.Equal(t, ignored, errors.ClassifyCall(cancelled, w.wrap(err)), "%v %s", err, w.name)
+			require.Equal(t, failure, errors.ClassifyCall(alive, w.wrap(err)), "%v %s", err, w.name)
+			require.Equal(t, failure, errors.ClassifyCall(late, w.wrap(err)), "%v %s", err, w.name)
+		}
+	}
+}
+
+func TestClassifyCall_AnythingButACancellationCountsAsInClassify(t *testing.T) {
+	alive := context.Background()
+	cancelled, cancel := context.WithCancel(alive)
+	cancel()
+	withCause, cancelCause := context.WithCancelCause(alive)
+	cancelCause(stderrors.New("a sibling failed"))
+	late, cancel := context.WithTimeout(alive, 0)
+	defer cancel()
+	for _, err := range []error{
+		nil, io.EOF, errPlain, context.DeadlineExceeded, rejection(), errors.NotAllowed(rejection()),
+		kratosError(404, ""), kratosError(500, ""), kratosError(501, ""), kratosError(503, ""),
+		kratosError(503, "NODE_NOT_FOUND"), kratosError(10001, "BUSINESS"),
+		status.Error(codes.NotFound, ""), status.Error(codes.Unavailable, ""), status.Error(codes.Unimplemented, ""),
+	} {
+		for _, ctx := range []context.Context{alive, cancelled, withCause, late} {
+			require.Equal(t, errors.Classify(err), errors.ClassifyCall(ctx, err), "%v, with a context that is %v", err, ctx.Err())
+		}
+	}
+}
+
+// net/http fails with the cause of the cancellation, not with context.Canceled.
+// golang.org/x/sync/errgroup gives the first error of the group as cause.
+func TestClassifyCall_TheCauseOfTheCallersCancellationIsIgnoredWhateverItIs(t *testing.T) {
+	for _, cause := range []error{
+		errPlain, context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF,
+		kratosError(404, "NO_SUCH_USER"), kratosError(503, "DOWN"), kratosError(10001, "BUSINESS"),
+		status.Error(codes.NotFound, "no such user"), status.Error(codes.Unavailable, "down"),
+	} {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		cancel(cause)
+		err := &url.Error{Op: "Get", URL: "http://a", Err: cause}
+		for _, w := range wrappings {
+			require.Equal(t, ignored, errors.ClassifyCall(ctx, w.wrap(err)), "%v %s", cause, w.name)
+		}
+	}
+}
+
+// A group of calls to one backend that is down: each gets the same answer, the
+// first one cancels the group. The others' answers are no cancellations.
+func TestClassifyCall_AnAnswerThatResemblesTheCauseOfTheCancellationCounts(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(kratosError(503, "DOWN"))
+	require.Equal(t, failure, errors.ClassifyCall(ctx, kratosError(503, "DOWN")))
+}
