@@ -1,0 +1,87 @@
+package main
+
+import "fmt"
+
+// claim is something that the program says of the breakers, and whether this
+// run bore it out.
+type claim struct {
+	text string
+	held bool
+}
+
+func claimf(held bool, format string, args ...any) claim {
+	return claim{text: fmt.Sprintf(format, args...), held: held}
+}
+
+// claims are such that they hold on a slow machine and in a short run. What
+// hangs on chance or speed, like the time of the recovery, is in the summary
+// only.
+func claims(l *load) []claim {
+	cs := []claim{accounted(l), agreed(l), calm(l), blind(l), sighted(l)}
+	for _, transport := range []string{overHTTP, overGRPC} {
+		cs = append(cs, spared(l, transport))
+	}
+	for _, transport := range []string{overHTTP, overGRPC} {
+		cs = append(cs, back(l, transport))
+	}
+	return cs
+}
+
+func accounted(l *load) claim {
+	held := true
+	var sum counts
+	for _, c := range l.clients {
+		n := c.tally.in(everyPhase)
+		held = held && n.offered > 0 && n.inFlight() == 0
+		sum = sum.plus(n)
+	}
+	return claimf(held, "all %d calls are accounted for: %d allowed + %d rejected",
+		sum.offered, sum.allowed(), sum.ended[rejected])
+}
+
+func agreed(l *load) claim {
+	held := true
+	for _, c := range l.clients {
+		s, ok := c.snapshot()
+		if !ok {
+			continue
+		}
+		n, t := c.tally.in(everyPhase), s.Totals
+		held = held && t.InFlight == 0 && t.Offered == n.offered && t.Allowed == n.allowed() &&
+			t.Rejected == n.ended[rejected] && t.Success == n.ended[served]
+	}
+	return claimf(held, "breaker counted what its callers counted, and has no permit in flight")
+}
+
+func calm(l *load) claim {
+	held := true
+	for _, c := range l.clients {
+		held = held && c.tally.of(healthy).ended[rejected] == 0
+	}
+	return claimf(held, "nobody rejects while the backend is healthy")
+}
+
+func blind(l *load) claim {
+	n := l.client(overHTTP, kratos).tally.of(badGateway)
+	return claimf(n.offered > 0 && n.allowed() == n.offered,
+		"kratos takes an HTTP 502 for a success: it allows %d of %d calls", n.allowed(), n.offered)
+}
+
+func sighted(l *load) claim {
+	n := l.client(overHTTP, ours).tally.of(badGateway)
+	return claimf(2*n.allowed() < n.offered,
+		"breaker does not: it allows %d of %d calls, less than half", n.allowed(), n.offered)
+}
+
+func spared(l *load, transport string) claim {
+	with := l.client(transport, ours).tally.in(phase.outage).allowed()
+	without := l.client(transport, none).tally.in(phase.outage).allowed()
+	return claimf(3*with < without,
+		"%s: breaker wastes less than a third of what none wastes, %d of %d",
+		transport, with, without)
+}
+
+func back(l *load, transport string) claim {
+	n := l.client(transport, ours).tally.of(healed).ended[served]
+	return claimf(n > 0, "%s: breaker serves again once the backend does, %d calls", transport, n)
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	aegis "github.com/go-kratos/aegis/circuitbreaker"
+	aegissre "github.com/go-kratos/aegis/circuitbreaker/sre"
+	"github.com/go-kratos/kratos/v2/middleware"
+	kratosbreaker "github.com/go-kratos/kratos/v2/middleware/circuitbreaker"
+	kgrpc "github.com/go-kratos/kratos/v2/transport/grpc"
+	khttp "github.com/go-kratos/kratos/v2/transport/http"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/group"
+	"github.com/kratos-breaker/breaker/middleware/circuitbreaker"
+	"github.com/kratos-breaker/breaker/sre"
+)
+
+// client is a Kratos client, and what the caller saw of it.
+type client struct {
+	transport string
+	guard
+	call  func(context.Context) error
+	close func()
+	tally tally
+}
+
+// guard is what stands in front of a client's calls.
+type guard struct {
+	name       string
+	middleware []middleware.Middleware
+	breakers   *group.Group[*sre.Breaker] // nil but for the breaker of this module
+}
+
+const (
+	overHTTP, overGRPC = "HTTP", "gRPC"
+	none, kratos, ours = "none", "kratos", "breaker"
+)
+
+// guards returns one of each kind, which share nothing with those of another
+// call.
+func guards(p plan) []guard {
+	breakers := group.NewKeyed(func(operation string) *sre.Breaker {
+		return sre.NewBreaker(append(p.oursOptions(), sre.WithName(operation))...)
+	})
+	theirs := kratosbreaker.Client(p.kratosOptions()...)
+	own := circuitbreaker.Client(circuitbreaker.WithGroup(breakers))
+	return []guard{
+		{name: none},
+		{name: kratos, middleware: []middleware.Middleware{theirs}},
+		{name: ours, middleware: []middleware.Middleware{own}, breakers: breakers},
+	}
+}
+
+func (p plan) oursOptions() []sre.Option {
+	if p.isStandard() {
+		return nil
+	}
+	return []sre.Option{sre.WithWindow(p.window()), sre.WithRequest(p.request())}
+}
+
+func (p plan) kratosOptions() []kratosbreaker.Option {
+	if p.isStandard() {
+		return nil
+	}
+	return []kratosbreaker.Option{kratosbreaker.WithCircuitBreaker(func() aegis.CircuitBreaker {
+		return aegissre.NewBreaker(aegissre.WithWindow(p.window()), aegissre.WithRequest(p.request()))
+	})}
+}
+
+func newClients(p plan, b *backend) (clients []*client, err error) {
+	for _, dial := range []func(*backend, guard) (*client, error){dialHTTP, dialGRPC} {
+		for _, g := range guards(p) {
+			c, err := dial(b, g)
+			if err != nil {
+				closeAll(clients)
+				return nil, err
+			}
+			clients = append(clients, c)
+		}
+	}
+	return clients, nil
+}
+
+func closeAll(clients []*client) {
+	for _, c := range clients {
+		c.close()
+	}
+}
+
+func dialHTTP(b *backend, g guard) (*client, error) {
+	// Connections of its own, and enough of them for the slow phase.
+	wire := http.DefaultTransport.(*http.Transport).Clone()
+	wire.MaxIdleConnsPerHost = wire.MaxIdleConns
+	conn, err := khttp.NewClient(context.Background(), khttp.WithEndpoint(b.httpAddr), khttp.WithTransport(wire),
+		khttp.WithTimeout(timeout), khttp.WithMiddleware(g.middleware...))
+	if err != nil {
+		return nil, err
+	}
+	call := func(ctx context.Context) error {
+		var reply struct{ Message string }
+		return conn.Invoke(ctx, http.MethodGet, httpPath, nil, &reply)
+	}
+	return &client{transport: overHTTP, guard: g, call: call, close: wire.CloseIdleConnections}, nil
+}
+
+func dialGRPC(b *backend, g guard) (*client, error) {
+	// By default gRPC waits up to 2 minutes before it connects again. That
+	// would hide how soon a breaker lets calls through.
+	reconnect := grpc.ConnectParams{
+		Backoff:           backoff.Config{BaseDelay: 10 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 50 * time.Millisecond},
+		MinConnectTimeout: time.Second,
+	}
+	conn, err := kgrpc.DialInsecure(context.Background(), kgrpc.WithEndpoint(b.grpcAddr), kgrpc.WithTimeout(timeout),
+		kgrpc.WithMiddleware(g.middleware...), kgrpc.WithOptions(grpc.WithConnectParams(reconnect)))
+	if err != nil {
+		return nil, err
+	}
+	call := func(ctx context.Context) error {
+		return conn.Invoke(ctx, grpcMethod, wrapperspb.String("you"), new(wrapperspb.StringValue))
+	}
+	return &client{transport: overGRPC, guard: g, call: call, close: func() { _ = conn.Close() }}, nil
+}
+
+// resultOf sorts the error of a call, the same for every client: Kratos' own
+// ErrNotAllowed and this module's are equal to errors.Is.
+func resultOf(err error) result {
+	switch {
+	case err == nil:
+		return served
+	case errors.Is(err, circuitbreaker.ErrNotAllowed):
+		return rejected
+	}
+	return failed
+}
+
+// snapshot returns what the breaker of a client knows; there is one, as there
+// is one operation. It returns false for the clients without.
+func (c *client) snapshot() (s breaker.Snapshot, ok bool) {
+	if c.breakers == nil {
+		return s, false
+	}
+	for _, b := range c.breakers.All() {
+		return b.Snapshot(), true
+	}
+	return s, true
+}
+
+// state says how the client treats calls now.
+func (c *client) state() string {
+	s, ok := c.snapshot()
+	switch {
+	case c.name == none:
+		return "-"
+	case !ok:
+		return "?"
+	case s.RejectRatio > 0:
+		return fmt.Sprintf("%v, rejects %.1f %%", s.State, 100*s.RejectRatio)
+	}
+	return s.State.String()
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"math"
+	"time"
+)
+
+// phase is what the backend goes through.
+type phase int
+
+const (
+	healthy phase = iota
+	badGateway
+	slow
+	refused
+	healed
+	phases // how many there are
+)
+
+// outage reports whether the backend is dead in this phase.
+func (p phase) outage() bool { return p > healthy && p < healed }
+
+func (p phase) String() string {
+	return [...]string{"healthy", "502s", "slow", "refused", "healed"}[p]
+}
+
+// about says what the backend does.
+func (p phase) about() string {
+	return [...]string{
+		"the backend answers",
+		"dead behind a proxy: HTTP 502, gRPC Unavailable",
+		"it answers later than the clients wait",
+		"nobody listens on its ports",
+		"it answers again",
+	}[p]
+}
+
+// share is the phase's part of the whole, in thousandths.
+func (p phase) share() time.Duration {
+	return [...]time.Duration{80, 190, 80, 80, 570}[p]
+}
+
+// plan is how long the program runs and how much it calls.
+type plan struct {
+	total time.Duration
+	rps   float64
+	seed  uint64
+}
+
+// standard is the duration at which both breakers have their defaults. In a
+// shorter run their windows are shorter too, and it shows the same.
+const (
+	standard        = 40 * time.Second
+	standardWindow  = 3 * time.Second
+	standardRequest = 100
+)
+
+// timeout is how long the clients wait for an answer. It is the same for every
+// duration, for a busy machine needs it.
+const timeout = 250 * time.Millisecond
+
+const (
+	minTotal, maxTotal = 6 * time.Second, 5 * time.Minute
+	minRPS, maxRPS     = 50, 500
+)
+
+// parse reads the flags. It has told stderr about the error that it returns.
+func parse(args []string, stderr io.Writer) (plan, error) {
+	var p plan
+	flags := flag.NewFlagSet("outage", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.DurationVar(&p.total, "duration", standard,
+		fmt.Sprintf("how long it takes in all, in [%v, %v]", minTotal, maxTotal))
+	flags.Float64Var(&p.rps, "rps", 200, fmt.Sprintf("calls per second of each client, in [%d, %d]", minRPS, maxRPS))
+	flags.Uint64Var(&p.seed, "seed", 1, "makes the moments of the calls")
+	if err := flags.Parse(args); err != nil {
+		return plan{}, err
+	}
+	err := p.check()
+	if err == nil && flags.NArg() > 0 {
+		err = fmt.Errorf("%s: want nothing but flags", flags.Arg(0))
+	}
+	if err != nil {
+		complain(stderr, err)
+	}
+	return p, err
+}
+
+func (p plan) check() error {
+	switch {
+	case p.total < minTotal || p.total > maxTotal:
+		return fmt.Errorf("-duration %v: want a duration in [%v, %v]", p.total, minTotal, maxTotal)
+	case math.IsNaN(p.rps) || p.rps < minRPS || p.rps > maxRPS:
+		return fmt.Errorf("-rps %v: want calls per second in [%d, %d]", p.rps, minRPS, maxRPS)
+	}
+	return nil
+}
+
+// isStandard reports whether the breakers have their defaults.
+func (p plan) isStandard() bool { return p.total == standard }
+
+func (p plan) scale() float64 { return p.total.Seconds() / standard.Seconds() }
+
+func (p plan) window() time.Duration {
+	return time.Duration(float64(standardWindow) * p.scale()).Round(time.Millisecond)
+}
+
+// request goes with the window, whose calls become fewer as it gets shorter.
+func (p plan) request() int64 { return int64(math.Round(standardRequest * p.scale())) }
+
+func (p plan) length(ph phase) time.Duration { return p.total * ph.share() / 1000 }
+
+// begin returns when a phase begins, from the beginning of the load.
+func (p plan) begin(ph phase) (t time.Duration) {
+	for i := range ph {
+		t += p.length(i)
+	}
+	return t
+}
