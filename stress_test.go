@@ -38,7 +38,7 @@ func TestDo_TotalsAreExactAfter64Goroutines(t *testing.T) {
 				defer func() { // a panic or Goexit
 					if p := recover(); !settled {
 						failure.Add(1)
-						if p != nil && p != errBackend { //nolint:errorlint // identity is what is promised
+						if p != nil && p != errBackend {
 							t.Errorf("panicked with %v", p)
 						}
 					}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"testing"
 
+	kratoserrors "github.com/go-kratos/kratos/v2/errors"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -132,6 +133,20 @@ func TestWithReason_CountsBeforeTheCode(t *testing.T) {
 		require.Equal(t, success, c(w.wrap(grpcError(codes.Unknown, "", reason("OTHER")))))
 		require.Equal(t, failure, c(w.wrap(status.Error(codes.Unknown, ""))))
 		require.Equal(t, success, c(w.wrap(kratosError(400, "quota"))), "reasons are case-sensitive")
+	}
+}
+
+// A reason is what the backend says. It says nothing of a breaker in this
+// process, whose rejection has the same one.
+func TestWithReason_DoesNotCountForALocalRejection(t *testing.T) {
+	for _, o := range []breaker.Outcome{success, failure} {
+		c := errors.NewClassifier(errors.WithReason(o, "CIRCUITBREAKER"))
+		for _, w := range wrappings {
+			require.Equal(t, o, c(w.wrap(kratosError(503, "CIRCUITBREAKER"))), w.name)
+			require.Equal(t, ignored, c(w.wrap(rejection())), w.name)
+			require.Equal(t, ignored, c(w.wrap(errors.NotAllowed(rejection()))), w.name)
+			require.Equal(t, ignored, c(w.wrap(kratoserrors.FromError(errors.NotAllowed(rejection())))), w.name)
+		}
 	}
 }
 

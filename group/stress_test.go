@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -124,7 +125,7 @@ func TestStress_AnEvictionAndAGetOfTheSameKeyLeaveOneValue(t *testing.T) {
 }
 
 func TestStress_AGetThatRacesWithAResetPutsNoOldValueInTheNewGroup(t *testing.T) {
-	const resets, keys, goroutines = 2000, 8, 4
+	const resets, keys, goroutines = 10_000, 8, 4
 	g := group.NewGroup(func() int { return 0 }, group.WithLimit(keys-2)) // so that some share the overflow value
 	var current, old atomic.Int64
 	stop := make(chan struct{})
@@ -137,6 +138,7 @@ func TestStress_AGetThatRacesWithAResetPutsNoOldValueInTheNewGroup(t *testing.T)
 					return
 				default:
 				}
+				runtime.Gosched() // there may be one processor
 				least := current.Load()
 				if int64(g.Get(fmt.Sprint(n%keys))) < least {
 					old.Add(1)
@@ -167,7 +169,7 @@ func TestStress_AGetThatRacesWithAResetPutsNoOldValueInTheNewGroup(t *testing.T)
 }
 
 func TestStress_AGetThatRacesWithAClearPutsNoOldValueInTheNewGroup(t *testing.T) {
-	const clears, keys, goroutines = 2000, 8, 4
+	const clears, keys, goroutines = 10_000, 8, 4
 	var begun, finished, old atomic.Int64
 	g := group.NewGroup(begun.Load, group.WithLimit(keys-2)) // a value is the number of clears before it was made
 	stop := make(chan struct{})
@@ -180,6 +182,7 @@ func TestStress_AGetThatRacesWithAClearPutsNoOldValueInTheNewGroup(t *testing.T)
 					return
 				default:
 				}
+				runtime.Gosched()
 				least := finished.Load()
 				if g.Get(fmt.Sprint(n%keys)) < least {
 					old.Add(1)
@@ -203,7 +206,7 @@ func TestStress_AGetThatRacesWithAClearPutsNoOldValueInTheNewGroup(t *testing.T)
 // iteration could lose one or yield it twice. Many small groups have many such
 // moments.
 func TestStress_AllYieldsEachKeyOnceWhileKeysAreAdded(t *testing.T) {
-	const groups, keys, iterators = 1500, 40, 2
+	const groups, keys, iterators = 4000, 40, 2
 	var twice, missing, wrong atomic.Int64
 	for range groups {
 		g := group.NewGroup(new(maker).item, group.WithLimit(keys))
@@ -219,6 +222,7 @@ func TestStress_AllYieldsEachKeyOnceWhileKeysAreAdded(t *testing.T) {
 		for range iterators {
 			done.Go(func() {
 				for before := int64(0); before < keys; {
+					runtime.Gosched()
 					before = added.Load()
 					seen := make(map[string]*item)
 					for key, v := range g.All() {

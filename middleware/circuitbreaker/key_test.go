@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-kratos/kratos/v2/transport"
 	kratoshttp "github.com/go-kratos/kratos/v2/transport/http"
 	"github.com/stretchr/testify/require"
 
@@ -149,5 +150,25 @@ func TestKey_OfAnyKindOpensAndRejectsWithTheDefaultBreakers(t *testing.T) {
 			require.LessOrEqual(t, len(r.Error()), 2048, "the error is no megabyte")
 			requireNotAllowed(t, opens(t, circuitbreaker.Client(circuitbreaker.WithCircuitBreaker(aegisFactory)), key))
 		})
+	}
+}
+
+// httpTransport is what a test of a user's may have for the context of a call.
+type httpTransport struct {
+	clientTransport
+	request *http.Request
+}
+
+func (t *httpTransport) PathTemplate() string   { return "/users/{id}" }
+func (t *httpTransport) Request() *http.Request { return t.request }
+
+func TestKey_OfAnHTTPTransportWithoutARequestIsThePath(t *testing.T) {
+	for _, req := range []*http.Request{nil, {}} {
+		breakers := group.NewGroup(func() *permits { return new(permits) })
+		ctx := transport.NewClientContext(t.Context(), &httpTransport{clientTransport{operation: "/users/7?x=1"}, req})
+		_, err := circuitbreaker.Client(circuitbreaker.WithGroup(breakers))(answer(nil, nil))(ctx, nil)
+		require.NoError(t, err)
+		require.Equal(t, 1, breakers.Len())
+		require.Len(t, breakers.Get("/users/7").outcomes(), 1)
 	}
 }

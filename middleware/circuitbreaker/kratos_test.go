@@ -371,7 +371,7 @@ func TestKratos05_AllowedCallReturnsReplyAndErrorUnchanged(t *testing.T) {
 			return reply, end
 		})(ctx, req)
 		require.Same(t, reply, gotReply)
-		require.True(t, err == end, "the error is the same value") //nolint:errorlint // identity is what is promised
+		require.True(t, err == end, "the error is the same value")
 		require.Len(t, b.heard(), 2)
 	}
 }

@@ -72,7 +72,7 @@ func stress(t *testing.T, m middleware.Middleware, calls int) *[stressKeys]books
 		}
 		returned := false
 		defer func() { // a panic or Goexit
-			if p := recover(); p != nil && p != errBackend { //nolint:errorlint // identity is what is promised
+			if p := recover(); p != nil && p != errBackend {
 				t.Errorf("panicked with %v", p)
 			}
 			if !returned {
