@@ -39,9 +39,9 @@ type adapted struct {
 
 func (a *adapted) Allow() error {
 	err := a.aegis.Allow()
-	a.note(err != nil)
+	a.recordAnswer(err != nil)
 	if err != nil {
-		a.ledger.Owe()
+		a.ledger.RejectUnmarked()
 		return AsRejected("", err)
 	}
 	return nil
@@ -53,13 +53,13 @@ func (a *adapted) MarkSuccess() {
 }
 
 func (a *adapted) MarkFailed() {
-	a.ledger.FailOrBook()
+	a.ledger.MarkFailed()
 	a.aegis.MarkFailed()
 }
 
 func (a *adapted) Acquire() (Permit, error) {
 	err := a.aegis.Allow()
-	a.note(err != nil)
+	a.recordAnswer(err != nil)
 	if err != nil {
 		a.ledger.Reject()
 		a.aegis.MarkFailed()
@@ -97,7 +97,7 @@ func (s *adaptedSettler) Settle(t Ticket, o Outcome) {
 	}
 }
 
-func (a *adapted) note(rejected bool) {
+func (a *adapted) recordAnswer(rejected bool) {
 	last := a.last.Load()
 	if last&1 != 0 == rejected {
 		return

@@ -23,7 +23,8 @@ type Option struct {
 // WithClassifier sets what the error of the function says about the backend.
 // By default nil is a success; ignored are a rejection by another breaker, and
 // context.Canceled or the cause of the cancellation if the caller's context was
-// cancelled; every other error is a failure, context.DeadlineExceeded too. It
+// cancelled; every other error is a failure, context.DeadlineExceeded too. A
+// cancellation by the caller reaches c as context.Canceled. WithClassifier
 // panics if c is nil.
 func WithClassifier(c Classifier) Option {
 	if c == nil {
@@ -58,7 +59,9 @@ func WithRunFallback(f func(ctx context.Context, rejected error) error) Option {
 // failure and goes on.
 //
 // If the call is rejected, fn is not called, and Do returns a *[RejectedError]
-// or what the fallback returns. A nil argument is an error.
+// or what the fallback returns. A handler of a Kratos or gRPC server that passes
+// the rejection on should wrap it with NotAllowed of package errors, for the
+// status. A nil context, interface or function is an error.
 func Do[T any](ctx context.Context, a Acquirer, fn func(context.Context) (T, error), opts ...Option) (T, error) {
 	var zero T
 	switch {
@@ -89,10 +92,13 @@ func Do[T any](ctx context.Context, a Acquirer, fn func(context.Context) (T, err
 	outcome := Failure // for a panic or Goexit, of the classifier too
 	defer func() { permit.Done(outcome) }()
 	v, err := fn(ctx)
-	if o.classify != nil {
-		outcome = o.classify(err)
-	} else {
+	switch {
+	case o.classify == nil:
 		outcome = classify(ctx, err)
+	case canceledByCaller(ctx, err):
+		outcome = o.classify(context.Canceled)
+	default:
+		outcome = o.classify(err)
 	}
 	return v, err
 }
@@ -123,9 +129,14 @@ func classify(ctx context.Context, err error) Outcome {
 		return Success
 	case errors.Is(err, circuitbreaker.ErrNotAllowed):
 		return Ignored
-	case ctx.Err() == context.Canceled &&
-		(errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))):
+	case canceledByCaller(ctx, err):
 		return Ignored
 	}
 	return Failure
+}
+
+// canceledByCaller reports whether err is the cancellation of ctx or its cause.
+func canceledByCaller(ctx context.Context, err error) bool {
+	return err != nil && ctx.Err() == context.Canceled &&
+		(errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx)))
 }

@@ -2,8 +2,8 @@ package breaker
 
 import "sync/atomic"
 
-// Permit is the right to make one call. It is a small value: copy it, pass it
-// to another goroutine, drop it. The zero Permit belongs to no breaker and
+// Permit is the right to make one call. It is a small value that can be copied
+// and passed to another goroutine. The zero Permit belongs to no breaker and
 // settles nothing.
 type Permit struct {
 	settler Settler
@@ -11,11 +11,12 @@ type Permit struct {
 }
 
 // Done settles the permit: it tells the breaker how the call ended. Only the
-// first Done of a permit and its copies counts; later ones, and those that
-// come after the breaker moved on to another state, change nothing. A value
-// that is none of the three outcomes counts as [Failure].
+// first Done of a permit and its copies counts. A breaker that gives permits out
+// in one state does not count them in another. A value that is none of the three
+// outcomes counts as [Failure].
 //
-// A permit that is never settled stays in flight.
+// A permit that is never settled stays in flight for ever, and its breaker is
+// never idle. [Do] settles whatever happens.
 func (p Permit) Done(o Outcome) {
 	if p.settler != nil {
 		p.settler.Settle(p.ticket, o)

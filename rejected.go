@@ -3,6 +3,7 @@ package breaker
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/go-kratos/aegis/circuitbreaker"
@@ -50,7 +51,8 @@ func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 // backend was not called. Nothing in it can be changed, so a breaker may hand
 // the same one to many callers.
 //
-// errors.Is(err, aegis' ErrNotAllowed) holds for every RejectedError.
+// By errors.Is, every RejectedError is aegis' ErrNotAllowed, and the one of
+// Kratos' middleware and of this module's.
 type RejectedError struct {
 	name   string
 	state  State
@@ -68,6 +70,7 @@ func NewRejectedError(name string, state State, reason Reason, until time.Time, 
 
 // AsRejected returns the RejectedError that err is or wraps, under the given
 // name if it has none, or a new one for a breaker that rejected a call with err.
+// It is for adapters, which call it after a rejection: err is not nil.
 func AsRejected(name string, err error) *RejectedError {
 	r := rejectionIn(err)
 	switch {
@@ -124,8 +127,21 @@ func (e *RejectedError) Error() string {
 	return msg
 }
 
-// Is reports whether target is aegis' ErrNotAllowed.
-func (e *RejectedError) Is(target error) bool { return target == circuitbreaker.ErrNotAllowed }
+// Is reports whether target is aegis' ErrNotAllowed, or has the code and the
+// reason of Kratos' ErrNotAllowed.
+func (e *RejectedError) Is(target error) bool {
+	if target == circuitbreaker.ErrNotAllowed {
+		return true
+	}
+	kratos, ok := target.(interface {
+		GetCode() int32
+		GetReason() string
+	})
+	if v := reflect.ValueOf(target); !ok || v.Kind() == reflect.Pointer && v.IsNil() {
+		return false
+	}
+	return kratos.GetCode() == 503 && kratos.GetReason() == "CIRCUITBREAKER"
+}
 
 // Unwrap returns the breaker's own error, or nil.
 func (e *RejectedError) Unwrap() error { return e.cause }

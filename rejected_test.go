@@ -10,9 +10,12 @@ import (
 	"time"
 
 	"github.com/go-kratos/aegis/circuitbreaker"
+	kratoserrors "github.com/go-kratos/kratos/v2/errors"
+	kratoscb "github.com/go-kratos/kratos/v2/middleware/circuitbreaker"
 	"github.com/stretchr/testify/require"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/sre"
 )
 
 func TestRejectedError_SaysNameReasonAndCauseInOneLine(t *testing.T) {
@@ -113,4 +116,39 @@ func TestAsRejected_KeepsWhatIsWrappedAroundAegisError(t *testing.T) {
 	r := breaker.AsRejected("mine", explained)
 	require.ErrorIs(t, r, explained)
 	require.True(t, strings.Contains(r.Error(), "p99 is 3s"), r.Error())
+}
+
+func TestRejectedError_IsTheErrNotAllowedOfKratosToo(t *testing.T) {
+	b := sre.NewBreaker(sre.WithName("x"))
+	for range 1000 {
+		b.MarkFailed()
+	}
+	mustReject(t, func() bool {
+		_, err := breaker.Do(t.Context(), b, func(context.Context) (int, error) { return 0, nil })
+		if err == nil {
+			return false
+		}
+		require.ErrorIs(t, err, kratoscb.ErrNotAllowed)
+		require.ErrorIs(t, fmt.Errorf("wrapped: %w", err), kratoscb.ErrNotAllowed)
+		require.NotErrorIs(t, err, kratoserrors.New(503, "OTHER", ""))
+		require.NotErrorIs(t, err, kratoserrors.New(500, "CIRCUITBREAKER", ""))
+		var missing *kratoserrors.Error
+		require.NotErrorIs(t, err, missing)
+		return true
+	})
+}
+
+func TestDo_ACustomClassifierSeesTheCallersCancellationWhateverItsCause(t *testing.T) {
+	for _, cause := range []error{nil, errBackend, kratoserrors.New(503, "DOWN", "")} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(cause)
+		var seen error
+		_, err := breaker.Do(ctx, sre.NewBreaker(), func(ctx context.Context) (int, error) { return 0, context.Cause(ctx) },
+			breaker.WithClassifier(func(err error) breaker.Outcome {
+				seen = err
+				return breaker.Ignored
+			}))
+		require.Equal(t, context.Cause(ctx), err)
+		require.Equal(t, context.Canceled, seen)
+	}
 }

@@ -41,8 +41,9 @@ func (w Window) Total() uint64 { return w.Success + w.Failure + w.Rejected }
 //	Offered = Allowed + Rejected
 //	Allowed = Success + Failure + Ignored + InFlight
 //
-// A call that asked with Allow, which has no identity, is counted when it is
-// marked: only permits are ever in flight.
+// and, while no call ends or begins, each number is exact. A call that asked
+// with Allow, which has no identity, is counted when it is marked: only permits
+// are ever in flight.
 type Totals struct {
 	Offered, Allowed, Rejected uint64
 	Success, Failure, Ignored  uint64

@@ -57,9 +57,9 @@ var standard = func() *table {
 	return t
 }()
 
-// Reasons of the errors that Kratos' clients make themselves when discovery
-// knows no node to call.
-var noNode = map[string]bool{"NODE_NOT_FOUND": true, "no_available_node": true}
+// noNode reports whether reason is that of the errors which Kratos' clients make
+// themselves when discovery knows no node to call.
+func noNode(reason string) bool { return reason == "NODE_NOT_FOUND" || reason == "no_available_node" }
 
 // Option changes a row of the table in [NewClassifier].
 type Option func(*table)
@@ -177,6 +177,10 @@ func (t *table) kratos(e *kratoserrors.Error) breaker.Outcome {
 	if e == nil {
 		return t.other
 	}
+	local := e.Code == ErrNotAllowed.Code && e.Reason == ErrNotAllowed.Reason && IsRejected(e.Unwrap())
+	if local {
+		return breaker.Ignored
+	}
 	if t.reason != nil {
 		if o, ok := t.reason[e.Reason]; ok {
 			return o
@@ -185,7 +189,7 @@ func (t *table) kratos(e *kratoserrors.Error) breaker.Outcome {
 	switch {
 	case e.Code < 100 || e.Code >= statusCodes:
 		return t.business
-	case e.Code == 503 && (noNode[e.Reason] || e.Reason == ErrNotAllowed.Reason && IsRejected(e.Unwrap())):
+	case e.Code == 503 && noNode(e.Reason):
 		return breaker.Ignored
 	}
 	return t.http[e.Code]
@@ -223,7 +227,7 @@ func (t *table) details(s *status.Status) (breaker.Outcome, bool) {
 		switch {
 		case s.Code() == codes.Unknown:
 			return t.business, true
-		case s.Code() == codes.Unavailable && noNode[info.GetReason()]:
+		case s.Code() == codes.Unavailable && noNode(info.GetReason()):
 			return breaker.Ignored, true
 		}
 	}
@@ -233,6 +237,10 @@ func (t *table) details(s *status.Status) (breaker.Outcome, bool) {
 // wrapped handles the errors whose type does not tell at once. An answer of the
 // backend comes before what may have caused it.
 func (t *table) wrapped(err error) breaker.Outcome {
+	var rejection notAllowed
+	if errors.As(err, &rejection) {
+		return breaker.Ignored
+	}
 	var k *kratoserrors.Error
 	if errors.As(err, &k) {
 		return t.kratos(k)
@@ -283,30 +291,36 @@ func ClassifyKratos(err error) breaker.Outcome {
 // cancellation by the caller, through ctx, is ignored, with its cause if it has
 // one; a cancellation that comes from the other side is a failure.
 func ClassifyCall(ctx context.Context, err error) breaker.Outcome {
-	o := Classify(err)
-	byCaller := err != nil && ctx.Err() == context.Canceled
-	switch {
-	case byCaller && madeOf(err, context.Cause(ctx)):
-		return breaker.Ignored
-	case o == breaker.Ignored && !byCaller && canceled(err):
+	if err == nil || ctx == nil {
+		return Classify(err)
+	}
+	o := Classify(WithoutCause(ctx, err))
+	if o == breaker.Ignored && ctx.Err() != context.Canceled && canceled(err) {
 		return breaker.Failure
 	}
 	return o
 }
 
-// madeOf reports whether err is or wraps cause itself, as the errors of net/http
-// do. An equal error, by errors.Is, can be an answer of the backend.
-func madeOf(err, cause error) bool {
+// WithoutCause returns context.Canceled if err is what the caller cancelled ctx
+// with, and err otherwise. net/http fails with the cause of a cancellation,
+// which may be any error, so a [breaker.Classifier], which does not see the
+// context, would take it for the backend's.
+func WithoutCause(ctx context.Context, err error) error {
+	if err == nil || ctx == nil || ctx.Err() != context.Canceled {
+		return err
+	}
+	// It is the same error. One that is equal, by errors.Is, can be an answer.
+	cause, inner := context.Cause(ctx), err
 	var u *url.Error
 	if errors.As(err, &u) {
-		err = u.Err
+		inner = u.Err
 	}
-	for ; err != nil; err = errors.Unwrap(err) {
-		if reflect.TypeOf(err).Comparable() && err == cause { //nolint:errorlint // the point of it
-			return true
+	for ; inner != nil; inner = errors.Unwrap(inner) {
+		if reflect.TypeOf(inner).Comparable() && inner == cause { //nolint:errorlint // the point of it
+			return context.Canceled
 		}
 	}
-	return false
+	return err
 }
 
 // canceled reports whether err says that the call was cancelled, by anybody.

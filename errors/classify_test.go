@@ -372,6 +372,40 @@ func TestClassifyCall_TheCauseOfTheCallersCancellationIsIgnoredWhateverItIs(t *t
 	}
 }
 
+// A RoundTripper may put the cause into an error of its own, and may be called
+// without a client around it.
+func TestClassifyCall_TheCauseOfTheCallersCancellationIsFoundInAnyError(t *testing.T) {
+	cause := kratosError(404, "NO_SUCH_USER")
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(cause)
+	for _, err := range []error{
+		cause,
+		fmt.Errorf("round trip: %w", cause),
+		&url.Error{Op: "Get", URL: "http://a", Err: fmt.Errorf("round trip: %w", cause)},
+		fmt.Errorf("calling: %w", &url.Error{Op: "Get", URL: "http://a", Err: fmt.Errorf("a: %w", fmt.Errorf("b: %w", cause))}),
+	} {
+		require.Equal(t, ignored, errors.ClassifyCall(ctx, err), "%v", err)
+		require.Equal(t, success, errors.ClassifyCall(context.Background(), err), "%v", err)
+	}
+}
+
+// manyErrors is like the errors of many validators: a slice, which == does not
+// take.
+type manyErrors []error
+
+func (e manyErrors) Error() string { return fmt.Sprint([]error(e)) }
+
+func TestClassifyCall_ACauseThatCannotBeComparedPanicsNowhere(t *testing.T) {
+	cause := manyErrors{errPlain}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(cause)
+	for _, err := range []error{cause, &url.Error{Op: "Get", URL: "http://a", Err: cause}} {
+		for _, w := range wrappings {
+			require.NotPanics(t, func() { errors.ClassifyCall(ctx, w.wrap(err)) }, w.name)
+		}
+	}
+}
+
 // A group of calls to one backend that is down: each gets the same answer, the
 // first one cancels the group. The others' answers are no cancellations.
 func TestClassifyCall_AnAnswerThatResemblesTheCauseOfTheCancellationCounts(t *testing.T) {

@@ -90,8 +90,11 @@ const (
 func WithLimit(n int) Option { return func(o *options) { o.limit = n } }
 
 // WithIdle sets how long a value must not have been asked for before it may be
-// evicted. The range is [1ms, 8760h], the default 10 minutes. Eviction happens
-// when a new key is asked for, and takes between d and 2·d.
+// evicted. The range is [1ms, 8760h], the default 10 minutes. Only a Get of a new
+// key looks for such values, at most once in d: the first look notes which
+// values nobody asks for from then on, a later one evicts them. So a full group
+// that saw no new key for long may answer one with the overflow value until
+// another d has passed.
 func WithIdle(d time.Duration) Option { return func(o *options) { o.idle = d } }
 
 // NewGroup returns an empty group whose values factory makes. It panics if

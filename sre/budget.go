@@ -6,8 +6,8 @@ import (
 )
 
 // budget is a number of failures that a breaker can take before a call could
-// be rejected. While it is positive, Allow needs neither the clock nor the
-// counts, and decides the same.
+// be rejected. While it is positive, asking needs neither the clock nor the
+// counts, and the answer is the same.
 //
 // The number is set now and then from the window, which takes a while, during
 // which other goroutines spend from it and set it too. Its word holds the
@@ -30,6 +30,12 @@ func (b *budget) left() bool { return b.word.Load()&budgetMask > budgetZero }
 
 // spend takes n away and returns what is left.
 func (b *budget) spend(n uint64) int64 { return amount(b.word.Add(-n)) }
+
+// shut takes all that is left away.
+func (b *budget) shut() {
+	for !b.set(b.word.Load(), -1) {
+	}
+}
 
 // set sets the budget to n less what was spent since the word was read, and
 // reports false if it was set by somebody else since then.

@@ -39,6 +39,26 @@ func TestBudget_AReckoningThatWasOvertakenIsRefused(t *testing.T) {
 	require.EqualValues(t, 7, amount(b.word.Load()))
 }
 
+// TestRegression_AnOldBudgetOutlivedItsWindow stops a goroutine where it has
+// announced a new bucket and not yet reckoned the budget anew. With one bucket,
+// the successes that bought the old budget have all left the window by then.
+func TestRegression_AnOldBudgetOutlivedItsWindow(t *testing.T) {
+	b := NewBreaker(WithBucket(1))
+	for range 100_000 {
+		b.MarkSuccess()
+	}
+	for range 100 {
+		b.MarkFailed()
+	}
+	require.True(t, b.budget.left())
+	now := int64(b.window.Length())
+	require.True(t, b.window.Roll(now, &b.ledger, b.budget.shut))
+	require.False(t, b.budget.left(), "nobody has reckoned it for the new bucket")
+	b.roll(now) // too late to begin the bucket: there is nothing to do
+	require.False(t, b.budget.left())
+	require.Positive(t, b.assess(1))
+}
+
 func TestBudget_SpendingNeverTouchesTheNumberOfSettings(t *testing.T) {
 	var b budget
 	b.set(b.word.Load(), -1)

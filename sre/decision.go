@@ -2,7 +2,7 @@ package sre
 
 import "github.com/kratos-breaker/breaker/internal/ledger"
 
-// law is the decision: client-side throttling of the Google SRE book, in the
+// throttle is the decision: client-side throttling of the Google SRE book, in the
 // form that go-kratos/aegis gave it. With total calls asked for and success of
 // them successful within the window, a call is allowed while
 //
@@ -17,7 +17,7 @@ import "github.com/kratos-breaker/breaker/internal/ledger"
 //
 // Source: Beyer et al., Site Reliability Engineering, chapter 21, "Client-Side
 // Throttling", https://sre.google/sre-book/handling-overload/
-type law struct {
+type throttle struct {
 	k       float64
 	request uint64
 }
@@ -25,7 +25,7 @@ type law struct {
 // rejectRatio returns the probability, in [0, 1), with which a call is
 // rejected after c. The arithmetic is that of aegis, operation by operation,
 // so the result is the same to the last bit.
-func (d law) rejectRatio(c ledger.Counts) float64 {
+func (d throttle) rejectRatio(c ledger.Counts) float64 {
 	total := c.Total()
 	accepted := d.k * float64(c.Success)
 	if total < d.request || float64(total) < accepted {
@@ -45,7 +45,7 @@ func (d law) rejectRatio(c ledger.Counts) float64 {
 // The second bounds success + y by (f+x)/(k-1); put into the first it needs
 // f + x >= request·(1 - 1/k). And the second alone needs, as y >= 0,
 // x >= k·success - total. Each is necessary, so the larger one counts.
-func (d law) headroom(c ledger.Counts) float64 {
+func (d throttle) headroom(c ledger.Counts) float64 {
 	byVolume := float64(d.request)*(1-1/d.k) - float64(c.Failure+c.Rejected)
 	byRatio := d.k*float64(c.Success) - float64(c.Total())
 	return max(byVolume, byRatio)

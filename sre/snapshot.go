@@ -6,14 +6,15 @@ import (
 )
 
 // Snapshot returns a copy of the breaker's counts and what they mean now. The
-// state is open while the reject ratio is above 0. It costs O(buckets) at
-// worst, does not block, and changes nothing.
+// state is open while the reject ratio is above 0. The window and the totals
+// are read one after the other, so that under load they may differ by the calls
+// that end in between. It costs O(buckets), does not block, and changes nothing.
 func (b *Breaker) Snapshot() breaker.Snapshot {
 	now := b.window.Now()
 	recent := b.window.Counts(now, &b.ledger)
 	s := breaker.Snapshot{
 		Name:        b.name(),
-		RejectRatio: b.law.rejectRatio(recent),
+		RejectRatio: b.throttle.rejectRatio(recent),
 		Window: breaker.Window{
 			Length:   b.window.Length(),
 			Success:  recent.Success,
@@ -25,41 +26,36 @@ func (b *Breaker) Snapshot() breaker.Snapshot {
 	if s.RejectRatio > 0 {
 		s.State = breaker.Open
 	}
-	s.Since = b.window.Time(b.since(now, s.State))
+	s.Since = b.window.Time(b.stateSince(now, s.State))
 	return s
 }
 
-// since returns when the state began. Usually a call saw the change and noted
-// it. A breaker that nobody has asked since closes by itself when the calls
-// that opened it leave the window.
-func (b *Breaker) since(now int64, state breaker.State) int64 {
+// stateSince returns when the state began. Usually a call saw the change and
+// recorded it. If nobody called since, the state may have changed when calls
+// left the window.
+func (b *Breaker) stateSince(now int64, state breaker.State) int64 {
 	last := b.change.Load()
-	noted := breaker.Closed
-	if last&1 != 0 {
-		noted = breaker.Open
-	}
-	if noted == state {
-		return last >> 1
-	}
-	if state == breaker.Open {
-		return now
-	}
-	closed := b.window.EmptyFrom()
-	stable := b.window.Suffixes(&b.ledger, func(c ledger.Counts, oldestFrom int64) {
-		if b.law.rejectRatio(c) == 0 {
-			closed = min(closed, oldestFrom)
+	since, open := last>>1, last&1 != 0
+	changeTo := func(at int64, opens bool) {
+		if since < at && at <= now && opens != open {
+			since, open = at, opens
 		}
-	})
-	if !stable {
-		return now
 	}
-	return min(now, max(closed, last>>1))
+	stable := b.window.Suffixes(&b.ledger, func(c ledger.Counts, oldestFrom int64) {
+		changeTo(oldestFrom, b.throttle.rejectRatio(c) > 0)
+	})
+	changeTo(b.window.EmptyFrom(), false)
+	if !stable || open != (state == breaker.Open) {
+		return now // a mark has changed it, and no call has seen it yet
+	}
+	return since
 }
 
-// Idle reports whether the breaker is as good as new: closed, with an empty
-// window and no permit in flight. A group may drop it and make another one
-// later without anybody noticing.
+// Idle reports whether nothing but totals would be lost with the breaker: it is
+// closed, its window is empty, and no permit is in flight. A group may then drop
+// it and make another one later.
 func (b *Breaker) Idle() bool {
-	recent := b.window.Counts(b.window.Now(), &b.ledger)
-	return recent.Total() == 0 && b.ledger.Totals().InFlight == 0
+	// In this order, or a permit that is settled in between would be in neither.
+	return b.ledger.Totals().InFlight == 0 &&
+		b.window.Counts(b.window.Now(), &b.ledger).Total() == 0
 }

@@ -25,21 +25,25 @@ var _ breaker.Breaker = (*Breaker)(nil)
 // There are two ways to use it. Acquire hands out a permit, and counts a
 // rejection by itself. Allow, MarkSuccess and MarkFailed are aegis' protocol:
 // the caller marks each allowed call once, and marks a failure after each
-// rejection. Allow only decides, so a caller that does not mark its rejections
-// gets a breaker that does not count them.
+// rejection, as Kratos' middleware does. Until it has, the window does not
+// count the rejection, and the next MarkFailed is taken for it, unless the last
+// rejection is longer ago than the window.
 //
 // While the breaker is healthy, asking costs an atomic load, plus a
 // compare-and-swap for a permit, and settling one clock read and one atomic
-// operation. Neither allocates, takes a lock, or depends on the number of
-// buckets.
+// operation, however many buckets there are; once per bucket, one call goes
+// through all of them. It takes no lock, and allocates nothing but some memory
+// for more cache lines when goroutines contend for it. With so small a
+// WithRequest or so large a WithSuccess that the first failure can count,
+// asking reads the clock and the counts as well.
 type Breaker struct {
 	// The order keeps what every call reads and what every call writes on
 	// cache lines of their own.
 	window   window.Rolling
 	budget   budget
-	law      law
+	throttle throttle
 	change   atomic.Int64 // when the state changed last, ns, and at bit 0 whether to open
-	_        [8]byte
+	unmarked atomic.Int64 // when Allow rejected last, ns
 	ledger   ledger.Ledger
 	rejected atomic.Pointer[breaker.RejectedError] // of every rejection; nil until needed
 }
@@ -55,7 +59,7 @@ func NewBreaker(opts ...Option) *Breaker {
 		opt(&o)
 	}
 	o.check()
-	b := &Breaker{law: law{k: 1 / o.success, request: uint64(o.request)}}
+	b := &Breaker{throttle: throttle{k: 1 / o.success, request: uint64(o.request)}}
 	if o.name != "" {
 		b.rejected.Store(rejection(o.name))
 	}
@@ -67,10 +71,15 @@ func NewBreaker(opts ...Option) *Breaker {
 // Allow returns nil if a call may go out, and a *[breaker.RejectedError] if
 // not.
 func (b *Breaker) Allow() error {
-	if b.budget.left() || b.admits(b.window.Now()) {
+	if b.budget.left() {
 		return nil
 	}
-	b.ledger.Owe()
+	now := b.window.Now()
+	if b.admits(now) {
+		return nil
+	}
+	b.unmarked.Store(now)
+	b.ledger.RejectUnmarked()
 	return b.reject()
 }
 
@@ -89,8 +98,11 @@ func (b *Breaker) MarkFailed() {
 	if b.window.Due(now) {
 		b.roll(now)
 	}
-	b.ledger.FailOrBook()
-	b.failed(now)
+	if b.ledger.Unmarked() && now-b.unmarked.Load() > int64(b.window.Length()) {
+		b.ledger.AbandonUnmarked() // by a host that does not mark its rejections
+	}
+	b.ledger.MarkFailed()
+	b.spendFailure(now)
 }
 
 // MarkIgnored counts a call whose outcome says nothing about the backend.
@@ -143,7 +155,7 @@ func (s *settler) Settle(t breaker.Ticket, o breaker.Outcome) {
 	case o != breaker.Success:
 		if b.ledger.Settle(t.Word, t.Serial, 0) {
 			b.ledger.Fail()
-			b.failed(now)
+			b.spendFailure(now)
 		}
 	case !ledger.TrySettle(t.Word, t.Serial, 1):
 		b.ledger.Settle(t.Word, t.Serial, 1)
@@ -152,13 +164,13 @@ func (s *settler) Settle(t breaker.Ticket, o breaker.Outcome) {
 
 // admits decides from the counts.
 func (b *Breaker) admits(now int64) bool {
-	p := b.law.rejectRatio(b.window.Counts(now, &b.ledger))
-	b.note(now, p > 0)
+	p := b.throttle.rejectRatio(b.window.Counts(now, &b.ledger))
+	b.recordState(now, p > 0)
 	return p == 0 || rand.Float64() >= p
 }
 
-// note writes down when the state changed.
-func (b *Breaker) note(now int64, open bool) {
+// recordState writes down when the state changed.
+func (b *Breaker) recordState(now int64, open bool) {
 	if last := b.change.Load(); last&1 != 0 != open {
 		next := now << 1
 		if open {
@@ -168,18 +180,26 @@ func (b *Breaker) note(now int64, open bool) {
 	}
 }
 
-// failed spends from the budget after a failure was counted.
-func (b *Breaker) failed(now int64) {
+// spendFailure spends from the budget after a failure was counted.
+func (b *Breaker) spendFailure(now int64) {
 	left := b.budget.spend(1)
 	if left > 0 || left == 0 && b.refill() {
 		return
 	}
-	b.note(now, b.law.rejectRatio(b.window.Counts(now, &b.ledger)) > 0)
+	b.recordState(now, b.throttle.rejectRatio(b.window.Counts(now, &b.ledger)) > 0)
 }
 
+// roll begins a bucket. What the budget was reckoned from may leave the window
+// with it, so there is none until it is reckoned anew.
 func (b *Breaker) roll(now int64) {
-	if b.window.Roll(now, &b.ledger) && b.assess(1) > 0 {
-		b.note(now, false)
+	shut := false
+	began := b.window.Roll(now, &b.ledger, func() {
+		b.budget.shut()
+		shut = true
+	})
+	// Who shut it and then came too late to begin the bucket sets it, too.
+	if (began || shut) && b.assess(1) > 0 {
+		b.recordState(now, false)
 	}
 }
 
@@ -199,10 +219,10 @@ func (b *Breaker) refill() bool { return b.assess(max(8, int64(b.window.Buckets(
 func (b *Breaker) assess(worthwhile int64) int64 {
 	for {
 		read := b.budget.word.Load()
-		booked := b.ledger.Booked()
+		booked := b.ledger.Rejected()
 		n := int64(budgetMax)
 		stable := b.window.Suffixes(&b.ledger, func(c ledger.Counts, _ int64) {
-			n = min(n, wholeFailures(b.law.headroom(c)))
+			n = min(n, wholeFailures(b.throttle.headroom(c)))
 		})
 		if !stable {
 			return 0
@@ -215,7 +235,7 @@ func (b *Breaker) assess(worthwhile int64) int64 {
 		}
 		// A rejection spends only from a budget that it sees, to save an
 		// atomic operation. What was booked since the reading is spent here.
-		if late := b.ledger.Booked() - booked; late > 0 && n > 0 {
+		if late := b.ledger.Rejected() - booked; late > 0 && n > 0 {
 			b.budget.spend(late)
 		}
 		return n

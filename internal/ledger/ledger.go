@@ -20,7 +20,7 @@ import (
 // So taking a ticket is one compare-and-swap, and settling it as a success is
 // one more: it frees the slot, makes the ticket void, and counts, all at once.
 // A void ticket could pass for one that is out only after a multiple of 2^23
-// later tickets of its slot that settled no success.
+// later tickets of its word, none of which it counted a success for.
 const (
 	busy        = 1 << 40
 	serialOne   = 1 << 41
@@ -43,12 +43,12 @@ type lane struct {
 	success atomic.Uint64 // successes that are in no slot
 }
 
-// lanes is how many a ledger gets besides its first when it is busy: when it
-// has met two goroutines at once crowd times. Then processors no longer wait
-// for each other's cache line, and there are slots for more tickets.
+// A ledger gets more lanes once goroutines have met contentionLimit times on its
+// first one. Then processors no longer wait for each other's cache line, and
+// there are slots for more tickets.
 const (
-	lanes = 8
-	crowd = 1000
+	lanes           = 8
+	contentionLimit = 1000
 )
 
 // Counts are calls that ended or were rejected, in a window or since the
@@ -63,19 +63,20 @@ func (c Counts) Sub(d Counts) Counts {
 	return Counts{c.Success - d.Success, c.Failure - d.Failure, c.Rejected - d.Rejected}
 }
 
-// Ledger is ready to use when zero. All methods are safe for concurrent use,
-// lock-free, and do not allocate, but for the one time that a ledger turns out
-// to be busy.
+// Ledger is ready to use when zero. All methods are safe for concurrent use and
+// take no lock. It allocates its further lanes once, and words for the pool when
+// more tickets are out than ever before.
 type Ledger struct {
-	more  atomic.Pointer[[lanes]lane] // nil until busy
+	more  atomic.Pointer[[lanes]lane] // nil until contended
 	first lane
 	// The rest is off the path of a success.
-	failure  atomic.Uint64
-	ignored  atomic.Uint64
-	rejected atomic.Uint64 // rejections that are booked
-	owed     atomic.Int64  // rejections by Allow whose mark is still to come
-	extra    atomic.Int64  // words from the pool that are out
-	met      atomic.Int64  // goroutines that met another one on the first lane
+	failure     atomic.Uint64
+	ignored     atomic.Uint64
+	rejected    atomic.Uint64 // rejections that are booked
+	unmarked    atomic.Int64  // rejections that their mark will book
+	abandoned   atomic.Uint64 // rejections that were never marked
+	extra       atomic.Int32  // words from the pool that are out
+	contentions atomic.Int32
 }
 
 // lane returns the lane for the calling goroutine.
@@ -90,9 +91,9 @@ func (l *Ledger) lane() *lane {
 	return &more[uint64(uintptr(unsafe.Pointer(&here))>>11)*0x9E3779B97F4A7C15>>61]
 }
 
-// meet is called by a goroutine that met another one.
-func (l *Ledger) meet() {
-	if l.more.Load() == nil && l.met.Add(1) >= crowd {
+// contended is called by a goroutine that met another one.
+func (l *Ledger) contended() {
+	if l.more.Load() == nil && l.contentions.Add(1) >= contentionLimit {
 		l.more.CompareAndSwap(nil, new([lanes]lane))
 	}
 }
@@ -107,7 +108,7 @@ func (l *Ledger) TryTake() (word *atomic.Uint64, ticket uint64, ok bool) {
 
 // Take hands out a ticket after TryTake did not.
 func (l *Ledger) Take() (word *atomic.Uint64, ticket uint64) {
-	l.meet()
+	l.contended()
 	a := l.lane()
 	for i := range a.slot {
 		s := &a.slot[i]
@@ -157,7 +158,7 @@ func (l *Ledger) Settle(word *atomic.Uint64, ticket, success uint64) bool {
 func (l *Ledger) Succeed() {
 	count := &l.lane().success
 	if n := count.Load(); !count.CompareAndSwap(n, n+1) {
-		l.meet()
+		l.contended()
 		count.Add(1)
 	}
 }
@@ -171,27 +172,35 @@ func (l *Ledger) Ignore() { l.ignored.Add(1) }
 // Reject counts a rejection and books it at once.
 func (l *Ledger) Reject() { l.rejected.Add(1) }
 
-// Owe counts a rejection that the next FailOrBook books.
-func (l *Ledger) Owe() { l.owed.Add(1) }
+// RejectUnmarked counts a rejection that the next MarkFailed books.
+func (l *Ledger) RejectUnmarked() { l.unmarked.Add(1) }
 
-// FailOrBook counts a failure, or books a rejection if one is owed: a host
-// like Kratos' own middleware marks a failure after each Allow that rejected.
-func (l *Ledger) FailOrBook() {
+// MarkFailed books a rejection if one is unmarked, and counts a failure if none
+// is: a host like Kratos' own middleware marks a failure after each Allow that
+// rejected.
+func (l *Ledger) MarkFailed() {
 	for {
-		owed := l.owed.Load()
-		if owed == 0 {
+		n := l.unmarked.Load()
+		if n == 0 {
 			l.Fail()
 			return
 		}
-		if l.owed.CompareAndSwap(owed, owed-1) {
+		if l.unmarked.CompareAndSwap(n, n-1) {
 			l.Reject()
 			return
 		}
 	}
 }
 
-// Booked returns the number of rejections that are booked.
-func (l *Ledger) Booked() uint64 { return l.rejected.Load() }
+// Unmarked reports whether a rejection is unmarked.
+func (l *Ledger) Unmarked() bool { return l.unmarked.Load() > 0 }
+
+// AbandonUnmarked no longer expects the marks of the rejections so far. They
+// stay counted, but are never booked.
+func (l *Ledger) AbandonUnmarked() { l.abandoned.Add(uint64(l.unmarked.Swap(0))) }
+
+// Rejected returns the number of rejections that are booked.
+func (l *Ledger) Rejected() uint64 { return l.rejected.Load() }
 
 // Counts returns the counts since creation, of rejections the booked ones.
 // Each number only ever grows.
@@ -215,20 +224,20 @@ type Totals struct {
 	InFlight                   uint64
 }
 
-// Totals returns what became of every call. Rejections count as soon as they
-// are owed.
+// Totals returns what became of every call. Rejections count before they are
+// marked. A call that is being settled as a failure or ignored may be missing
+// for a moment.
 func (l *Ledger) Totals() Totals {
-	c := l.Counts()
 	t := Totals{
-		Success:  c.Success,
-		Failure:  c.Failure,
+		Failure:  l.failure.Load(),
 		Ignored:  l.ignored.Load(),
-		Rejected: c.Rejected + uint64(l.owed.Load()),
-		InFlight: l.first.busy() + uint64(l.extra.Load()),
+		Rejected: l.rejected.Load() + uint64(l.unmarked.Load()) + l.abandoned.Load(),
+		InFlight: uint64(l.extra.Load()),
 	}
+	t.add(&l.first)
 	if more := l.more.Load(); more != nil {
 		for i := range more {
-			t.InFlight += more[i].busy()
+			t.add(&more[i])
 		}
 	}
 	t.Allowed = t.Success + t.Failure + t.Ignored + t.InFlight
@@ -236,19 +245,21 @@ func (l *Ledger) Totals() Totals {
 	return t
 }
 
+// add looks at each slot once, or a call that is settled between two looks
+// would be in neither sum.
+func (t *Totals) add(a *lane) {
+	t.Success += a.success.Load()
+	for i := range a.slot {
+		w := a.slot[i].Load()
+		t.Success += w & successMask
+		t.InFlight += w & busy / busy
+	}
+}
+
 func (a *lane) successes() uint64 {
 	n := a.success.Load()
 	for i := range a.slot {
 		n += a.slot[i].Load() & successMask
-	}
-	return n
-}
-
-func (a *lane) busy() (n uint64) {
-	for i := range a.slot {
-		if a.slot[i].Load()&busy != 0 {
-			n++
-		}
 	}
 	return n
 }

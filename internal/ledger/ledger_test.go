@@ -78,17 +78,17 @@ func TestLedger_ASerialNumberWrapsWithoutTouchingTheRest(t *testing.T) {
 	require.Equal(t, Totals{Offered: 8, Allowed: 8, Success: 8}, l.Totals())
 }
 
-func TestLedger_OwedRejectionsAreBookedByTheirMarks(t *testing.T) {
+func TestLedger_RejectionsAreBookedByTheirMarks(t *testing.T) {
 	var l Ledger
-	l.Owe()
-	l.Owe()
+	l.RejectUnmarked()
+	l.RejectUnmarked()
 	require.Equal(t, Totals{Offered: 2, Rejected: 2}, l.Totals())
-	require.Zero(t, l.Booked())
-	l.FailOrBook()
-	l.FailOrBook()
-	l.FailOrBook()
+	require.Zero(t, l.Rejected())
+	l.MarkFailed()
+	l.MarkFailed()
+	l.MarkFailed()
 	require.Equal(t, Totals{Offered: 3, Allowed: 1, Rejected: 2, Failure: 1}, l.Totals())
-	require.EqualValues(t, 2, l.Booked())
+	require.EqualValues(t, 2, l.Rejected())
 }
 
 // TestLedger_EqualsANaiveModel compares every number after every step of random
@@ -102,7 +102,7 @@ func TestLedger_EqualsANaiveModel(t *testing.T) {
 		var l Ledger
 		var want Totals
 		var out, void []ticket
-		if rapid.Bool().Draw(t, "busy") {
+		if rapid.Bool().Draw(t, "contended") {
 			l.more.Store(new([lanes]lane))
 		}
 		remove := func() ticket {
@@ -190,15 +190,15 @@ func TestLedger_LosesNothingUnderConcurrency(t *testing.T) {
 	require.Zero(t, l.Totals().InFlight)
 }
 
-func TestLedger_GetsMoreLanesWhenItIsBusyAndKeepsItsCounts(t *testing.T) {
+func TestLedger_GetsMoreLanesWhenItIsContendedAndKeepsItsCounts(t *testing.T) {
 	var l Ledger
 	l.Succeed()
 	held, ticket := l.take() // from now on each taker meets this one
-	for range crowd + 50 {
+	for range contentionLimit + 50 {
 		word, ticket := l.take()
 		require.True(t, l.Settle(word, ticket, 1))
 	}
 	require.NotNil(t, l.more.Load())
 	require.True(t, l.Settle(held, ticket, 1))
-	require.Equal(t, Totals{Offered: crowd + 52, Allowed: crowd + 52, Success: crowd + 52}, l.Totals())
+	require.Equal(t, Totals{Offered: contentionLimit + 52, Allowed: contentionLimit + 52, Success: contentionLimit + 52}, l.Totals())
 }

@@ -75,13 +75,14 @@ func (w *Rolling) Time(now int64) time.Time { return w.base.Add(time.Duration(no
 func (w *Rolling) Due(now int64) bool { return now >= w.until.Load() }
 
 // Roll begins the bucket that now lies in, and reports whether it was this
-// call that began it.
+// call that began it. Before it tries, it calls before: what was known of the
+// window is about to be out of date.
 //
 // The ledger is read before the new bucket is announced. So a goroutine that
 // finds it announced may count at once: what it counts is not part of what the
 // bucket began with. Only if the announcer has been held up for so long that
 // yet another bucket is due, the callers that find it due wait for it.
-func (w *Rolling) Roll(now int64, l *ledger.Ledger) bool {
+func (w *Rolling) Roll(now int64, l *ledger.Ledger, before func()) bool {
 	e := now / w.span
 	for {
 		rolling := w.rolling.Load()
@@ -92,13 +93,14 @@ func (w *Rolling) Roll(now int64, l *ledger.Ledger) bool {
 			runtime.Gosched()
 			continue
 		}
-		before := l.Counts()
+		before()
+		counts := l.Counts()
 		if !w.rolling.CompareAndSwap(rolling, e) {
 			continue
 		}
 		n := int64(len(w.starts))
 		for b := max(rolling+1, e-n+1); b <= e; b++ {
-			w.starts[b%n].store(before)
+			w.starts[b%n].store(counts)
 		}
 		w.until.Store((e + 1) * w.span)
 		w.newest.Store(e)

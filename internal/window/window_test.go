@@ -39,7 +39,7 @@ func (m *naive) counts(now int64) (c ledger.Counts) {
 
 func (w *Rolling) mark(now int64, l *ledger.Ledger, count func()) {
 	if w.Due(now) {
-		w.Roll(now, l)
+		w.Roll(now, l, func() {})
 	}
 	count()
 }

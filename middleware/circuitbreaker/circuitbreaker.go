@@ -11,6 +11,7 @@ import (
 	stderrors "errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 
 	"github.com/go-kratos/kratos/v2/middleware"
@@ -60,7 +61,19 @@ func WithCircuitBreaker[B breaker.CircuitBreaker](factory func() B) Option {
 	if factory == nil {
 		panic("circuitbreaker: WithCircuitBreaker: the factory is nil")
 	}
-	return func(o *options) { WithGroup(group.NewGroup(factory))(o) }
+	return func(o *options) {
+		WithGroup(group.NewKeyed(func(key string) B {
+			b := factory()
+			if v := reflect.ValueOf(b); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+				panic(noBreaker(key))
+			}
+			return b
+		}))(o)
+	}
+}
+
+func noBreaker(key string) string {
+	return fmt.Sprintf("circuitbreaker: the factory returned no breaker for %q", key)
 }
 
 // WithKey sets the key that the breaker is found by; the default is the
@@ -77,7 +90,8 @@ func WithKey(key func(ctx context.Context, req any) string) Option {
 // WithClassifier sets what an error says about the backend; the default is
 // [errors.ClassifyCall]. A classifier does not see the context, so it cannot
 // tell a cancellation by the caller from one by the other side:
-// [errors.Classify] ignores both. It panics if c is nil.
+// [errors.Classify] ignores both. The cause of a cancellation by the caller
+// reaches it as context.Canceled. It panics if c is nil.
 func WithClassifier(c breaker.Classifier) Option {
 	if c == nil {
 		panic("circuitbreaker: WithClassifier: the classifier is nil")
@@ -99,7 +113,8 @@ func WithFallback(f func(ctx context.Context, req any, rejected error) (any, err
 }
 
 // Client returns the middleware. The breakers live in it: clients that share
-// the middleware share the breakers, and two results of Client share none.
+// the middleware share the breakers, and two results of Client share none. To
+// look at them, make the group yourself and pass it to [WithGroup].
 //
 // A call without a client transport in its context has no operation and passes
 // through, unless there is a WithKey. A handler that panics counts as a
@@ -154,7 +169,7 @@ func (o *options) keyOf(ctx context.Context, req any) (key string, ok bool) {
 
 func (o *options) outcome(ctx context.Context, err error) breaker.Outcome {
 	if o.classify != nil {
-		return o.classify(err)
+		return o.classify(errors.WithoutCause(ctx, err))
 	}
 	if err == nil {
 		return breaker.Success
@@ -175,7 +190,7 @@ func acquire(key string, b breaker.CircuitBreaker) (breaker.Permit, error) {
 		return a.Acquire()
 	}
 	if b == nil {
-		panic(fmt.Sprintf("circuitbreaker: the factory returned no breaker for %q", key))
+		panic(noBreaker(key))
 	}
 	if err := b.Allow(); err != nil {
 		b.MarkFailed() // as Kratos does: aegis breakers count their rejections by it

@@ -69,7 +69,15 @@ const wait = "wait" // until the call is over
 type verdict struct {
 	code    int
 	outcome breaker.Outcome
-	kratos  string
+	kratos  string // the mark of Kratos' own middleware
+	strict  string // and of ours with ClassifyKratos
+}
+
+// A classifier sees the cause of a caller's cancellation as context.Canceled,
+// Kratos sees the cause.
+func (v *verdict) strictly(mark string) *verdict {
+	v.strict = mark
+	return v
 }
 
 const (
@@ -87,7 +95,9 @@ const (
 // notThere is for what cannot happen over a wire.
 var notThere *verdict
 
-func is(code int, o breaker.Outcome, kratos string) *verdict { return &verdict{code, o, kratos} }
+func is(code int, o breaker.Outcome, kratos string) *verdict {
+	return &verdict{code, o, kratos, kratos}
+}
 
 // answers plays a backend that answers with an error.
 func answers(err error) func(s *scene) error {
@@ -187,7 +197,7 @@ var events = []struct {
 	{"caller deadline already over", waits(withTimeout(-time.Second), never), is(500, failure, marksFailed), is(504, failure, marksFailed)},
 	{"caller cancel", givesUp(nil), is(500, ignored, marksFailed), is(499, ignored, marksSuccess)},
 	{"caller cancel with a cause, as in errgroup", givesUp(errBackend), is(500, ignored, marksFailed), is(499, ignored, marksSuccess)},
-	{"caller cancel with a business error as the cause", givesUp(kratoserrors.NotFound("NO_USER", "")), is(404, ignored, marksSuccess), is(499, ignored, marksSuccess)},
+	{"caller cancel with a business error as the cause", givesUp(kratoserrors.NotFound("NO_USER", "")), is(404, ignored, marksSuccess).strictly(marksFailed), is(499, ignored, marksSuccess)},
 	{"caller cancel before the call", waits(gaveUp, never), is(500, ignored, marksFailed), is(499, ignored, marksSuccess)},
 	{"no node", func(s *scene) error {
 		// gRPC filters the nodes of a connection that stands.
@@ -296,7 +306,7 @@ func playOut(t *testing.T, w *wire, play func(s *scene) error, want *verdict) {
 		require.Equal(t, marks("MarkIgnored"), s.witness.ignoring.heard())
 	}
 	require.Equal(t, marks(want.kratos), s.witness.kratos.heard())
-	require.Equal(t, marks(want.kratos), s.witness.strict.heard(), "ClassifyKratos is the table of Kratos")
+	require.Equal(t, marks(want.strict), s.witness.strict.heard(), "ClassifyKratos is the table of Kratos")
 }
 
 // The request is encoded before the middlewares of the HTTP client and after

@@ -1,0 +1,94 @@
+package sre_test
+
+import (
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/sre"
+)
+
+func TestRegression_FailuresVanishedAfterRejectionsThatNobodyMarked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := sre.NewBreaker()
+		fail(b)
+		rejected := uint64(0)
+		for range 500 { // a host that does not mark its rejections
+			if b.Allow() != nil {
+				rejected++
+			}
+		}
+		require.Positive(t, rejected)
+		time.Sleep(4 * time.Second)
+		for range 90 {
+			b.MarkFailed()
+		}
+		s := b.Snapshot()
+		require.EqualValues(t, 90, s.Window.Failure)
+		require.Equal(t, breaker.Totals{
+			Offered: 1090 + rejected, Allowed: 1090, Failure: 1090, Rejected: rejected,
+		}, s.Totals)
+	})
+}
+
+func TestRegression_SinceWasAlwaysNowWhenExpiringSuccessesOpened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := sre.NewBreaker()
+		start := time.Now()
+		for range 1000 {
+			b.MarkSuccess()
+		}
+		time.Sleep(1500 * time.Millisecond)
+		for range 200 {
+			b.MarkFailed()
+		}
+		require.Equal(t, breaker.Closed, b.Snapshot().State)
+		time.Sleep(1900 * time.Millisecond)
+		for range 2 { // at 3.4 s and 3.5 s; the successes left at 3 s
+			s := b.Snapshot()
+			require.Equal(t, breaker.Open, s.State)
+			require.Equal(t, 3*time.Second, s.Since.Sub(start))
+			time.Sleep(100 * time.Millisecond)
+		}
+		time.Sleep(time.Second) // the failures left at 4.5 s
+		s := b.Snapshot()
+		require.Equal(t, breaker.Closed, s.State)
+		require.Equal(t, 4500*time.Millisecond, s.Since.Sub(start))
+	})
+}
+
+// TestRegression_OfferedWentBackwards reads the totals while permits are taken
+// and settled. A slot that was read twice could be in neither sum.
+func TestRegression_OfferedWentBackwards(t *testing.T) {
+	b := sre.NewBreaker()
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for range 300_000 {
+				if p, err := b.Acquire(); err == nil {
+					p.Done(breaker.Success)
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() {
+		wg.Wait()
+		close(done)
+	}()
+	for last := uint64(0); ; {
+		offered := b.Snapshot().Totals.Offered
+		require.GreaterOrEqual(t, offered, last)
+		last = offered
+		select {
+		case <-done:
+			require.EqualValues(t, 600_000, b.Snapshot().Totals.Offered)
+			return
+		default:
+		}
+	}
+}
