@@ -516,7 +516,7 @@ func TestReadme_TheOptionTableIsWhatTheCodeDoes(t *testing.T) {
 		require.Panics(t, try(duration(t, high)+1))
 
 		idle := duration(t, defaults("group.WithIdle"))
-		requireReadmeSays(t, "nobody has asked for in %v to %v minutes make room", idle.Minutes(), 2*idle.Minutes())
+		requireReadmeSays(t, "nobody has asked for in %v minutes make room", idle.Minutes())
 		synctest.Test(t, func(t *testing.T) {
 			g := group.NewGroup(sreBreaker)
 			first := g.Get("first")
