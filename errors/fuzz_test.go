@@ -24,7 +24,9 @@ func fuzzed(code int32, reason, message string, raw []byte) []error {
 	kratos := kratoserrors.New(int(code), reason, message).WithMetadata(map[string]string{reason: message})
 	bare := status.FromProto(&spb.Status{Code: code, Message: message})
 	all := []error{
-		kratos, statusError{kratos.GRPCStatus()}, statusError{bare},
+		kratos,
+		statusError{kratos.GRPCStatus()},
+		statusError{bare},
 		&url.Error{Op: reason, URL: message, Err: kratos}, &url.Error{Op: "parse", URL: message, Err: statusError{bare}},
 	}
 	details := []*anypb.Any{{TypeUrl: message, Value: raw}}

@@ -374,7 +374,9 @@ func TestClassifyKratos_SaysWhatKratosOwnMiddlewareMarks(t *testing.T) {
 		nil, io.EOF, io.ErrUnexpectedEOF, errPlain, context.Canceled, context.DeadlineExceeded,
 		&url.Error{Op: "Get", URL: "http://a", Err: context.Canceled}, &url.Error{Op: "Get", URL: "http://a", Err: io.EOF},
 		rejection(), errors.NotAllowed(rejection()), errors.ErrNotAllowed, kratoscb.ErrNotAllowed, aegis.ErrNotAllowed,
-		kratosError(503, "NODE_NOT_FOUND"), selector.ErrNoAvailable, statusError{nil}, statusError{status.New(codes.OK, "")},
+		kratosError(503, "NODE_NOT_FOUND"), selector.ErrNoAvailable,
+		statusError{nil},
+		statusError{status.New(codes.OK, "")},
 		grpcError(codes.Unknown, "", reason("BUSINESS")), kratosError(10001, "BUSINESS"), kratosError(-1, ""), kratosError(0, ""),
 		kratosError(404, "").WithCause(context.Canceled), stderrors.Join(errPlain, kratosError(404, "")),
 	}

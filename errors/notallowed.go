@@ -28,7 +28,16 @@ var ErrNotAllowed = kratoserrors.New(503, "CIRCUITBREAKER", "request failed due 
 //
 // The details are in the cause and not in the metadata, which a handler that
 // passes the error on would send to its own callers. It does not allocate.
-func NotAllowed(rejection *breaker.RejectedError) error { return notAllowed{rejection} }
+//
+// A nil rejection stands for one of which nothing is known.
+func NotAllowed(rejection *breaker.RejectedError) error {
+	if rejection == nil {
+		rejection = unknown
+	}
+	return notAllowed{rejection}
+}
+
+var unknown = breaker.NewRejectedError("", breaker.Open, breaker.ReasonUnknown, time.Time{}, nil)
 
 // notAllowed is one pointer, so that an error interface holds it as it is.
 type notAllowed struct{ cause *breaker.RejectedError }

@@ -109,7 +109,7 @@ func TestNotAllowed_EverybodyGetsAKratosErrorOfTheirOwn(t *testing.T) {
 			e.Metadata["mine"] = "mine"
 		}
 	}
-	require.Equal(t, before.Status.String(), errors.ErrNotAllowed.Status.String())
+	require.Equal(t, before.String(), errors.ErrNotAllowed.String())
 	require.ErrorIs(t, err, kratoscb.ErrNotAllowed)
 	require.Equal(t, ignored, errors.Classify(err))
 }
@@ -323,4 +323,14 @@ func TestRetryAfter_SurvivesTheWire(t *testing.T) {
 	d, ok := errors.RetryAfter(call(t.Context(), cc))
 	require.True(t, ok)
 	require.Equal(t, 7*time.Second, d)
+}
+
+func TestNotAllowed_OfNothingIsARejectionOfWhichNothingIsKnown(t *testing.T) {
+	err := errors.NotAllowed(nil)
+	require.ErrorIs(t, err, errors.ErrNotAllowed)
+	require.ErrorIs(t, err, aegis.ErrNotAllowed)
+	require.NotErrorIs(t, err, io.EOF)
+	var r *breaker.RejectedError
+	require.ErrorAs(t, err, &r)
+	require.Equal(t, breaker.ReasonUnknown, r.Reason())
 }

@@ -39,7 +39,9 @@ type Group[T any] struct {
 	recent  sync.Map
 	size    atomic.Int64
 	limit   int64
-	idle    time.Duration
+	// removals is odd while entries are taken out.
+	removals atomic.Uint64
+	idle     time.Duration
 
 	base      time.Time
 	nextSweep atomic.Int64 // ns since base
@@ -102,8 +104,9 @@ func WithIdle(d time.Duration) Option { return func(o *options) { o.idle = d } }
 //
 // The factory is called at most once per key that is in the group, whatever
 // races, in the goroutine of a Get, with no lock held that Gets of other keys
-// wait for. It must not Get its own key. If it panics, so does that Get; the
-// key stays unmade and the next Get calls the factory again.
+// wait for. It must not Get its own key, nor, from a full group, a new one. If it
+// panics, so does that Get; the key stays unmade and the next Get calls the
+// factory again.
 func NewGroup[T any](factory func() T, opts ...Option) *Group[T] {
 	return NewKeyed(keyless(factory), opts...)
 }
@@ -201,8 +204,8 @@ func (g *Group[T]) reserve(key string) *entry[T] {
 		g.sweep()
 	}
 	// Without this look a group that is full would take the lock for each key
-	// that is not in it.
-	if g.size.Load() >= g.limit && g.lookup(key) == nil {
+	// that is not in it. Neither the size nor the keys may change between.
+	if r := g.removals.Load(); r%2 == 0 && g.size.Load() >= g.limit && g.lookup(key) == nil && g.removals.Load() == r {
 		return g.overflow.Load()
 	}
 	g.mu.Lock()
@@ -269,6 +272,8 @@ func (g *Group[T]) remove(es ...*entry[T]) {
 }
 
 func (g *Group[T]) removeLocked(es ...*entry[T]) {
+	g.removals.Add(1)
+	defer g.removals.Add(1)
 	old := *g.settled.Load()
 	var rest map[string]*entry[T]
 	for _, e := range es {

@@ -23,7 +23,7 @@ var ends = []struct {
 		require.Equal(t, "boom", recovered, "the panic goes on with its value")
 		require.False(t, returned)
 	}},
-	{"nil panic", func() { panic(nil) }, func(t *testing.T, recovered any, returned bool) { //nolint:govet // on purpose
+	{"nil panic", func() { panic(nil) }, func(t *testing.T, recovered any, returned bool) {
 		require.IsType(t, (*runtime.PanicNilError)(nil), recovered)
 		require.False(t, returned)
 	}},
