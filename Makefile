@@ -18,6 +18,10 @@ ci: ## all that has to pass
 test: ## the tests
 	@.ci/run test
 
+.PHONY: models
+models: ## the random comparisons with naive models and aegis, 10000 histories each
+	@.ci/run models
+
 .PHONY: race
 race: ## the tests under the race detector
 	@.ci/run race
