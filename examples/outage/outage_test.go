@@ -98,7 +98,7 @@ func TestOutage_NamesTheRangeOfAWrongFlag(t *testing.T) {
 func TestOutage_ExplainsItsFlags(t *testing.T) {
 	_, stderr, code := outage(t.Context(), "-h")
 	require.Equal(t, exitOK, code)
-	for _, want := range []string{"-duration", "-rps", "-seed", "default 40s", "default 200"} {
+	for _, want := range []string{"-duration", "-rps", "-seed", "default 38s", "default 200"} {
 		require.Contains(t, stderr, want)
 	}
 }
