@@ -110,6 +110,15 @@ func (b *Breaker) MarkIgnored() { b.ledger.Ignore() }
 
 // Acquire returns a permit for one call, or a *[breaker.RejectedError].
 func (b *Breaker) Acquire() (breaker.Permit, error) {
+	if b.budget.left() { // nearly every call, without a call of its own
+		if word, serial, ok := b.ledger.TryTake(); ok {
+			return b.permit(word, serial), nil
+		}
+	}
+	return b.acquireSlow()
+}
+
+func (b *Breaker) acquireSlow() (breaker.Permit, error) {
 	if !b.budget.left() && !b.admitsOrCounts() {
 		return breaker.Permit{}, b.reject()
 	}
@@ -117,7 +126,11 @@ func (b *Breaker) Acquire() (breaker.Permit, error) {
 	if !ok {
 		word, serial = b.ledger.Take()
 	}
-	return breaker.NewPermit((*settler)(b), breaker.Ticket{Word: word, Serial: serial}), nil
+	return b.permit(word, serial), nil
+}
+
+func (b *Breaker) permit(word *atomic.Uint64, serial uint64) breaker.Permit {
+	return breaker.NewPermit((*settler)(b), breaker.Ticket{Word: word, Serial: serial})
 }
 
 // admitsOrCounts decides from the counts, and counts a rejection.
@@ -141,6 +154,16 @@ type settler Breaker
 
 func (s *settler) Settle(t breaker.Ticket, o breaker.Outcome) {
 	b := (*Breaker)(s)
+	if o == breaker.Success {
+		// Nearly every call, without a call of its own.
+		if now := b.window.Now(); !b.window.Due(now) && ledger.TrySettle(t.Word, t.Serial, 1) {
+			return
+		}
+	}
+	b.settleSlow(t, o)
+}
+
+func (b *Breaker) settleSlow(t breaker.Ticket, o breaker.Outcome) {
 	if o == breaker.Ignored {
 		if b.ledger.Settle(t.Word, t.Serial, 0) {
 			b.ledger.Ignore()
@@ -151,14 +174,11 @@ func (s *settler) Settle(t breaker.Ticket, o breaker.Outcome) {
 	if b.window.Due(now) {
 		b.roll(now)
 	}
-	switch {
-	case o != breaker.Success:
-		if b.ledger.Settle(t.Word, t.Serial, 0) {
-			b.ledger.Fail()
-			b.spendFailure(now)
-		}
-	case !ledger.TrySettle(t.Word, t.Serial, 1):
+	if o == breaker.Success {
 		b.ledger.Settle(t.Word, t.Serial, 1)
+	} else if b.ledger.Settle(t.Word, t.Serial, 0) {
+		b.ledger.Fail()
+		b.spendFailure(now)
 	}
 }
 
