@@ -11,9 +11,10 @@ type Permit struct {
 }
 
 // Done settles the permit: it tells the breaker how the call ended. Only the
-// first Done of a permit and its copies counts. A breaker that gives permits out
-// in one state does not count them in another. A value that is none of the three
-// outcomes counts as [Failure].
+// first Done of a permit and its copies counts. A breaker whose permits belong to
+// a state may ignore those of an earlier one; the ones of sre and Adapt count
+// however late they are. A value that is none of the three outcomes counts as
+// [Failure].
 //
 // A permit that is never settled stays in flight for ever, and its breaker is
 // never idle. [Do] settles whatever happens.
