@@ -1,6 +1,10 @@
 package breaker
 
-import "github.com/go-kratos/aegis/circuitbreaker"
+import (
+	"time"
+
+	"github.com/go-kratos/aegis/circuitbreaker"
+)
 
 // CircuitBreaker is the interface of go-kratos/aegis: Allow, MarkSuccess and
 // MarkFailed. Every breaker that Kratos users have satisfies it.
@@ -26,4 +30,18 @@ type Breaker interface {
 	// Snapshot returns a copy of the breaker's state and counts. Reading
 	// changes nothing.
 	Snapshot() Snapshot
+}
+
+// Controller is a breaker that a person can overrule: those of sre and circuit
+// are.
+type Controller interface {
+	Breaker
+
+	// SetMode sets who decides, until it is called again.
+	SetMode(m Mode)
+	// SetModeFor sets who decides for the time d, after which Auto follows.
+	SetModeFor(m Mode, d time.Duration)
+	// Reset closes the breaker and forgets all that it decided from. Totals and
+	// mode stay.
+	Reset()
 }

@@ -90,8 +90,16 @@ func Do[T any](ctx context.Context, a Acquirer, fn func(context.Context) (T, err
 		return zero, err
 	}
 	outcome := Failure // for a panic or Goexit, of the classifier too
-	defer func() { permit.Done(outcome) }()
+	var failed error
+	defer func() {
+		if outcome == Success {
+			permit.Done(Success)
+			return
+		}
+		permit.DoneWith(Result{Outcome: outcome, Err: failed})
+	}()
 	v, err := fn(ctx)
+	failed = err
 	switch {
 	case o.classify == nil:
 		outcome = classify(ctx, err)

@@ -6,16 +6,29 @@ import "time"
 type Snapshot struct {
 	// Name is the breaker's name, or "".
 	Name string
-	// Mode says who decides.
+	// Mode says whether State decides about calls, or a person does.
 	Mode Mode
-	// State is how calls are treated now.
+	// ModeUntil is when Mode ends and Auto follows; zero if it does not.
+	ModeUntil time.Time
+	// State is what the breaker itself has come to. In Auto, calls are treated
+	// so.
 	State State
 	// Since is when State began; zero if the breaker cannot tell.
 	Since time.Time
+	// Cause says in a few words why State began; "" if it is the first one, or
+	// if the breaker cannot tell.
+	Cause string
 	// Window holds what the decision is made from.
 	Window Window
 	// Totals count from the breaker's creation.
 	Totals Totals
+	// ConsecutiveSuccesses and ConsecutiveFailures count the calls of the
+	// present state that ended so since another one did not, for breakers that
+	// look at it. Ignored outcomes do not interrupt.
+	ConsecutiveSuccesses, ConsecutiveFailures uint64
+	// Openings counts how often the breaker has opened since it was last
+	// closed; 0 for breakers that do not look at it.
+	Openings uint64
 	// RejectRatio is the share of calls rejected now, in [0, 1].
 	RejectRatio float64
 	// RetryAfter is how long calls will go on being rejected for certain; 0 if
@@ -23,14 +36,17 @@ type Snapshot struct {
 	RetryAfter time.Duration
 }
 
-// Window counts the calls that ended, and the calls that were rejected, within
-// the rolling window of a breaker.
+// Window counts the calls that a breaker decides from.
 type Window struct {
-	// Length is the length of the window; 0 if the breaker has none.
+	// Length is the length of a rolling window; 0 if the breaker counts from
+	// the beginning of the present state, or a number of calls.
 	Length time.Duration
-	// Success, Failure and Rejected count calls. Ignored outcomes are in no
-	// window.
+	// Success, Failure and Rejected count calls that ended or were rejected.
+	// Ignored outcomes are in no window.
 	Success, Failure, Rejected uint64
+	// Slow counts the calls that took too long, of those that ended and of
+	// those in flight, for breakers that look at it.
+	Slow uint64
 }
 
 // Total returns Success + Failure + Rejected.
@@ -49,4 +65,7 @@ type Totals struct {
 	Success, Failure, Ignored  uint64
 	// InFlight counts the permits that are not settled yet.
 	InFlight uint64
+	// WouldReject counts the calls that DryRun let through although the breaker
+	// had come to reject them. They are in Allowed.
+	WouldReject uint64
 }

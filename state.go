@@ -31,7 +31,9 @@ func (s State) String() string {
 // MarshalText returns the text of String.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// Mode is who decides: the breaker, or a person.
+// Mode is who decides: the breaker, or a person. In every mode the breaker goes
+// on counting and coming to its own state, so that it is up to date when the
+// mode ends.
 type Mode uint8
 
 const (

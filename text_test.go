@@ -80,9 +80,10 @@ func TestText_EveryNumberHasATextOfItsOwn(t *testing.T) {
 func TestSnapshot_AsJSONSaysTheWords(t *testing.T) {
 	since := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
 	s := breaker.Snapshot{
-		Name: "users", Mode: breaker.DryRun, State: breaker.HalfOpen, Since: since,
-		Window:      breaker.Window{Length: 3 * time.Second, Success: 1, Failure: 2, Rejected: 3},
-		Totals:      breaker.Totals{Offered: 10, Allowed: 7, Rejected: 3, Success: 1, Failure: 2, Ignored: 3, InFlight: 1},
+		Name: "users", Mode: breaker.DryRun, ModeUntil: since, State: breaker.HalfOpen, Since: since, Cause: "why",
+		Window:               breaker.Window{Length: 3 * time.Second, Success: 1, Failure: 2, Rejected: 3, Slow: 4},
+		Totals:               breaker.Totals{Offered: 10, Allowed: 7, Rejected: 3, Success: 1, Failure: 2, Ignored: 3, InFlight: 1, WouldReject: 5},
+		ConsecutiveSuccesses: 6, ConsecutiveFailures: 7, Openings: 8,
 		RejectRatio: 0.25, RetryAfter: time.Second,
 	}
 	data, err := json.Marshal(breaker.Event{From: breaker.Open, To: breaker.HalfOpen, Cause: "time", At: since, Snapshot: s})
@@ -90,9 +91,13 @@ func TestSnapshot_AsJSONSaysTheWords(t *testing.T) {
 	require.JSONEq(t, `{
 		"From": "open", "To": "half-open", "Cause": "time", "At": "2026-01-02T03:04:05.000000006Z",
 		"Snapshot": {
-			"Name": "users", "Mode": "dry-run", "State": "half-open", "Since": "2026-01-02T03:04:05.000000006Z",
-			"Window": {"Length": 3000000000, "Success": 1, "Failure": 2, "Rejected": 3},
-			"Totals": {"Offered": 10, "Allowed": 7, "Rejected": 3, "Success": 1, "Failure": 2, "Ignored": 3, "InFlight": 1},
+			"Name": "users", "Mode": "dry-run", "ModeUntil": "2026-01-02T03:04:05.000000006Z",
+			"State": "half-open", "Since": "2026-01-02T03:04:05.000000006Z", "Cause": "why",
+			"Window": {"Length": 3000000000, "Success": 1, "Failure": 2, "Rejected": 3, "Slow": 4},
+			"Totals": {
+				"Offered": 10, "Allowed": 7, "Rejected": 3, "Success": 1, "Failure": 2, "Ignored": 3, "InFlight": 1, "WouldReject": 5
+			},
+			"ConsecutiveSuccesses": 6, "ConsecutiveFailures": 7, "Openings": 8,
 			"RejectRatio": 0.25, "RetryAfter": 1000000000
 		}}`, string(data))
 }

@@ -179,15 +179,21 @@ func (l *Ledger) RejectUnmarked() { l.unmarked.Add(1) }
 // is: a host like Kratos' own middleware marks a failure after each Allow that
 // rejected.
 func (l *Ledger) MarkFailed() {
+	if !l.Book() {
+		l.Fail()
+	}
+}
+
+// Book books a rejection if one is unmarked, and reports whether one was.
+func (l *Ledger) Book() bool {
 	for {
 		n := l.unmarked.Load()
 		if n == 0 {
-			l.Fail()
-			return
+			return false
 		}
 		if l.unmarked.CompareAndSwap(n, n-1) {
 			l.Reject()
-			return
+			return true
 		}
 	}
 }
@@ -222,6 +228,21 @@ type Totals struct {
 	Offered, Allowed, Rejected uint64
 	Success, Failure, Ignored  uint64
 	InFlight                   uint64
+	WouldReject                uint64 // no ledger counts it
+}
+
+// Add returns t + u.
+func (t Totals) Add(u Totals) Totals {
+	return Totals{
+		Offered:     t.Offered + u.Offered,
+		Allowed:     t.Allowed + u.Allowed,
+		Rejected:    t.Rejected + u.Rejected,
+		Success:     t.Success + u.Success,
+		Failure:     t.Failure + u.Failure,
+		Ignored:     t.Ignored + u.Ignored,
+		InFlight:    t.InFlight + u.InFlight,
+		WouldReject: t.WouldReject + u.WouldReject,
+	}
 }
 
 // Totals returns what became of every call. Rejections count before they are

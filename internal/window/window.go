@@ -31,10 +31,16 @@ type Rolling struct {
 	span   int64        // length of a bucket, ns
 
 	// Buckets are numbered from 0. The newest one is newest; while a goroutine
-	// writes down what it began with, rolling is already ahead of newest.
+	// writes down what buckets began with, rolling is already ahead of newest.
 	newest  atomic.Int64
 	rolling atomic.Int64
 }
+
+// Beside the number of a bucket, newest and rolling hold how often the window
+// was cleared in it, modulo 2^clearBits: so rolling changes with each writing.
+const clearBits = 10
+
+func bucket(word int64) int64 { return word >> clearBits }
 
 type start struct{ success, failure, rejected atomic.Uint64 }
 
@@ -74,6 +80,9 @@ func (w *Rolling) Time(now int64) time.Time { return w.base.Add(time.Duration(no
 // now is counted.
 func (w *Rolling) Due(now int64) bool { return now >= w.until.Load() }
 
+// Until returns when the newest bucket ends: from then on a call is due.
+func (w *Rolling) Until() int64 { return w.until.Load() }
+
 // Roll begins the bucket that now lies in, and reports whether it was this
 // call that began it. Before it tries, it calls before: what was known of the
 // window is about to be out of date.
@@ -83,10 +92,28 @@ func (w *Rolling) Due(now int64) bool { return now >= w.until.Load() }
 // bucket began with. Only if the announcer has been held up for so long that
 // yet another bucket is due, the callers that find it due wait for it.
 func (w *Rolling) Roll(now int64, l *ledger.Ledger, before func()) bool {
-	e := now / w.span
+	return w.begin(now/w.span, false, l, before)
+}
+
+// Clear empties the window: every bucket begins anew with what the ledger
+// stands at. It calls before as Roll does.
+func (w *Rolling) Clear(now int64, l *ledger.Ledger, before func()) {
+	w.begin(now/w.span, true, l, before)
+}
+
+// begin begins the bucket e if it is a new one. With clear, e and all older
+// buckets begin anew.
+func (w *Rolling) begin(e int64, clear bool, l *ledger.Ledger, before func()) bool {
 	for {
 		rolling := w.rolling.Load()
-		if e <= rolling {
+		last := bucket(rolling)
+		next := e << clearBits
+		switch {
+		case e > last:
+		case clear:
+			e = last
+			next = last<<clearBits | (rolling+1)&(1<<clearBits-1)
+		default:
 			return false
 		}
 		if newest := w.newest.Load(); newest != rolling {
@@ -95,15 +122,19 @@ func (w *Rolling) Roll(now int64, l *ledger.Ledger, before func()) bool {
 		}
 		before()
 		counts := l.Counts()
-		if !w.rolling.CompareAndSwap(rolling, e) {
+		if !w.rolling.CompareAndSwap(rolling, next) {
 			continue
 		}
 		n := int64(len(w.starts))
-		for b := max(rolling+1, e-n+1); b <= e; b++ {
+		first := last + 1
+		if clear {
+			first = 0
+		}
+		for b := max(first, e-n+1); b <= e; b++ {
 			w.starts[b%n].store(counts)
 		}
 		w.until.Store((e + 1) * w.span)
-		w.newest.Store(e)
+		w.newest.Store(next)
 		return true
 	}
 }
@@ -113,19 +144,16 @@ func (w *Rolling) Counts(now int64, l *ledger.Ledger) ledger.Counts {
 	n := int64(len(w.starts))
 	for {
 		rolling, newest := w.rolling.Load(), w.newest.Load()
-		oldest := rolling - n + 1 // of the buckets in the window
+		oldest := bucket(rolling) - n + 1 // of the buckets in the window
 		if now >= w.until.Load() {
 			oldest = max(oldest, now/w.span-n+1)
 		}
-		if oldest > newest {
+		if oldest > bucket(newest) {
 			// All that is written down is too old; at most a bucket is just
 			// being begun.
 			return ledger.Counts{}
 		}
-		var then ledger.Counts
-		if oldest > 0 {
-			then = w.starts[oldest%n].load()
-		}
+		then := w.starts[max(0, oldest)%n].load()
 		counts := l.Counts().Sub(then)
 		// A start is overwritten only after rolling has moved.
 		if w.rolling.Load() == rolling {
@@ -136,7 +164,7 @@ func (w *Rolling) Counts(now int64, l *ledger.Ledger) ledger.Counts {
 
 // EmptyFrom returns the time from which on the window is empty if nothing more
 // is counted.
-func (w *Rolling) EmptyFrom() int64 { return (w.newest.Load() + int64(len(w.starts))) * w.span }
+func (w *Rolling) EmptyFrom() int64 { return (bucket(w.newest.Load()) + int64(len(w.starts))) * w.span }
 
 // Suffixes calls yield with what was counted since the beginning of each
 // bucket of the window that ends with the newest one, oldest first, and with
@@ -145,14 +173,11 @@ func (w *Rolling) EmptyFrom() int64 { return (w.newest.Load() + int64(len(w.star
 // meanwhile.
 func (w *Rolling) Suffixes(l *ledger.Ledger, yield func(c ledger.Counts, oldestFrom int64)) bool {
 	n := int64(len(w.starts))
-	newest := w.newest.Load()
+	word := w.newest.Load()
+	newest := bucket(word)
 	counts := l.Counts()
 	for b := max(0, newest-n+1); b <= newest; b++ {
-		var then ledger.Counts
-		if b > 0 {
-			then = w.starts[b%n].load()
-		}
-		yield(counts.Sub(then), (b+n-1)*w.span)
+		yield(counts.Sub(w.starts[b%n].load()), (b+n-1)*w.span)
 	}
-	return w.rolling.Load() == newest
+	return w.rolling.Load() == word
 }

@@ -68,6 +68,10 @@ func TestRolling_EqualsANaiveModel(t *testing.T) {
 				w.mark(now, &l, l.Reject)
 				model.mark(now, ledger.Counts{Rejected: 1})
 			},
+			"clear": func(*rapid.T) {
+				w.Clear(now, &l, func() {})
+				clear(model.buckets)
+			},
 			"": func(t *rapid.T) {
 				require.Equal(t, model.counts(now), w.Counts(now, &l))
 				require.Equal(t, model.counts(now), w.Counts(now, &l), "reading changed something")

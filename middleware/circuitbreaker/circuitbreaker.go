@@ -148,8 +148,16 @@ func Client(opts ...Option) middleware.Middleware {
 				return o.reject(ctx, req, breaker.AsRejected(key, err))
 			}
 			outcome := breaker.Failure // for a panic or Goexit, of the classifier too
-			defer func() { p.Done(outcome) }()
+			var failed error
+			defer func() {
+				if outcome == breaker.Success {
+					p.Done(breaker.Success)
+					return
+				}
+				p.DoneWith(breaker.Result{Outcome: outcome, Err: failed})
+			}()
 			reply, err := handler(ctx, req)
+			failed = err
 			outcome = o.outcome(ctx, err)
 			return reply, err
 		}

@@ -1,0 +1,158 @@
+package circuit
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/internal/ledger"
+)
+
+// calls are the calls of a breaker that looks at slow ones: which are in
+// flight, and since when. There are as many places as calls were ever in flight
+// at once. Taking and leaving one takes no lock.
+type calls struct {
+	places    atomic.Pointer[[]*call]
+	next      atomic.Uint64 // where to look for a free place
+	nextCheck atomic.Int64  // no call is overdue before that was not at the last check
+	scratch   ledger.Ledger // calls on time as successes, slow ones as failures
+	grow      sync.Mutex
+}
+
+// call is a place for one call at a time. The word tells calls apart: it is
+// free or taken, in its lowest two bits, and counts up with each call.
+type call struct {
+	breaker *Breaker
+	word    atomic.Uint64
+	began   atomic.Int64
+	view    atomic.Pointer[view]
+}
+
+const (
+	placeFree   = iota
+	placeChosen // by a call that does not run yet
+	placeTaken
+	placeBits = 3
+)
+
+func newCalls() *calls {
+	c := &calls{}
+	c.places.Store(new([]*call))
+	return c
+}
+
+// take begins a call.
+func (c *calls) take(now int64, v *view) breaker.Permit {
+	for {
+		places := *c.places.Load()
+		for range places {
+			p := places[c.next.Add(1)%uint64(len(places))]
+			w := p.word.Load()
+			if w&placeBits != placeFree || !p.word.CompareAndSwap(w, w+placeChosen) {
+				continue
+			}
+			p.began.Store(now)
+			p.view.Store(v)
+			p.word.Store(w + placeTaken)
+			return breaker.NewPermit(p, breaker.Ticket{Serial: w + placeTaken})
+		}
+		c.extend(len(places), v.breaker)
+	}
+}
+
+// extend doubles the number of places, unless somebody else has done it.
+func (c *calls) extend(full int, b *Breaker) {
+	c.grow.Lock()
+	defer c.grow.Unlock()
+	places := *c.places.Load()
+	if len(places) > full {
+		return
+	}
+	for range max(8, full) {
+		places = append(places[:len(places):len(places)], &call{breaker: b})
+	}
+	c.places.Store(&places)
+}
+
+// overdue returns how many calls of the generation have taken the threshold or
+// longer, and when the next one will have.
+func (c *calls) overdue(now int64, generation uint64, threshold time.Duration) (n uint64, next int64) {
+	next = now + int64(threshold)
+	for _, p := range *c.places.Load() {
+		w := p.word.Load()
+		began, v := p.began.Load(), p.view.Load()
+		switch {
+		case w&placeBits != placeTaken || p.word.Load() != w || v.generation != generation:
+		case now-began >= int64(threshold):
+			n++
+		default:
+			next = min(next, began+int64(threshold))
+		}
+	}
+	return n, next
+}
+
+func (c *calls) inFlight() (n uint64) {
+	for _, p := range *c.places.Load() {
+		if p.word.Load()&placeBits != placeFree {
+			n++
+		}
+	}
+	return n
+}
+
+// Settle takes a permit back.
+func (p *call) Settle(t breaker.Ticket, o breaker.Outcome) {
+	p.SettleResult(t, breaker.Result{Outcome: o})
+}
+
+// SettleResult takes a permit back, too.
+func (p *call) SettleResult(t breaker.Ticket, r breaker.Result) {
+	b := p.breaker
+	now := b.now()
+	v, began := p.view.Load(), p.began.Load()
+	if !p.word.CompareAndSwap(t.Serial, t.Serial-placeTaken+placeBits+1) {
+		return // not its call any more
+	}
+	slow := now-began >= int64(b.options.threshold)
+	if r.Outcome == breaker.Success && !slow && b.view.Load() == v && now < b.due.Load() {
+		b.calls.scratch.Succeed()
+		b.ledger.Succeed()
+		if b.watch.Load() {
+			b.reconsider(v.generation)
+		}
+		return
+	}
+	b.mu.Lock()
+	defer b.unlock(nil)
+	b.advance(now)
+	if !b.current(v.generation) {
+		b.countOutside(r.Outcome)
+		return
+	}
+	b.roll(now)
+	if slow {
+		b.watch.Store(true) // before the counts are read: see reconsider
+		b.calls.scratch.Fail()
+	} else if r.Outcome != breaker.Ignored {
+		b.calls.scratch.Succeed()
+	}
+	b.ended(now, v.generation, r)
+	if slow && b.current(v.generation) {
+		b.judge(now, r)
+	}
+}
+
+// checkOverdue judges the calls in flight once another one may be overdue.
+func (b *Breaker) checkOverdue(now int64) {
+	if b.calls == nil || b.machine.state != breaker.Closed || now < b.calls.nextCheck.Load() {
+		return
+	}
+	n, next := b.calls.overdue(now, b.machine.generation, b.options.threshold)
+	b.calls.nextCheck.Store(next)
+	if n > 0 {
+		b.watch.Store(true) // before the counts are read: see reconsider
+		b.judge(now, breaker.Result{Outcome: breaker.Failure})
+	}
+}

@@ -1,0 +1,530 @@
+// Package circuit is the classic circuit breaker with three states. Closed, it
+// lets every call through and counts how they end. Once too many fail, it is
+// open and rejects every call, for some time. Then it is half-open: it lets a
+// few probes through, whose results close or reopen it. It has no timer and no
+// goroutine.
+//
+// The pattern is Michael Nygard's: Release It!, chapter "Stability Patterns".
+// The options are those of sony/gobreaker, failsafe-go and mist-go together;
+// docs/migrate.md shows them side by side.
+package circuit
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/internal/ledger"
+	"github.com/kratos-breaker/breaker/internal/notify"
+)
+
+var _ breaker.Controller = (*Breaker)(nil)
+
+// Breaker is a circuit breaker with three states. Make one with [NewBreaker];
+// the zero value is not valid. All methods are safe for concurrent use.
+//
+// There are two ways to use it. Acquire hands out a permit, which knows the
+// state that it was issued in: a late result moves no other state. Allow,
+// MarkSuccess and MarkFailed are aegis' protocol, which carries no identity: in a
+// half-open breaker, a mark is taken for the result of the oldest probe, and the
+// MarkFailed that Kratos' middleware sends after a rejection for that
+// rejection's, see [WithUnmarkedRejections].
+//
+// While the breaker is closed, a call that succeeds takes no lock, allocates
+// nothing, and reads the clock only if there is a rule with a period, however
+// large numbers and periods are. A failure takes a lock for a moment; so does
+// each call while the breaker is half-open.
+type Breaker struct {
+	// What every call reads, and no call writes. Then the ledger, the lanes of
+	// which are cache lines of their own: see the test of the layout.
+	view  atomic.Pointer[view]
+	base  time.Time
+	due   atomic.Int64 // when a meter has to begin a bucket; never without meters
+	watch atomic.Bool  // whether a success could open the breaker
+	timed bool         // whether there are meters
+	*core
+
+	ledger ledger.Ledger // calls of the closed state, and rejections
+	_      [16]byte
+}
+
+// core is what calls of a closed and healthy breaker do not touch.
+type core struct {
+	options options
+	events  *notify.Queue[breaker.Event]
+	calls   *calls        // in flight, if slow ones count
+	outside ledger.Ledger // probes, late results, and what DryRun and ForceClosed let through
+	would   atomic.Uint64 // rejections that DryRun did not make
+	marked  atomic.Int64  // when Allow rejected last
+
+	mu        sync.Mutex
+	machine   machine
+	recent    []recent
+	meters    []*meter
+	slow      *meter // of calls on time and slow ones; also in meters
+	mode      breaker.Mode
+	modeUntil int64
+	asking    *asking        // set while the lock is held
+	withheld  *breaker.Event // an opening whose delay is being asked for
+	shadow    *view          // of calls that the mode lets through
+}
+
+// view is what a call needs to know of the state. It is replaced, never
+// changed.
+type view struct {
+	breaker    *Breaker
+	generation uint64
+	closed     bool                   // calls may go out
+	timedCalls bool                   // and are timed
+	rejects    int64                  // calls are rejected until then, if not 0
+	rejection  *breaker.RejectedError // of rejected calls
+}
+
+// NewBreaker returns a closed breaker. It panics if an option is out of its
+// range or contradicts another one.
+func NewBreaker(opts ...Option) *Breaker {
+	o := options{
+		delay:  30 * time.Second,
+		probes: probing{successes: 1, of: 1, lease: 30 * time.Second},
+	}
+	for _, opt := range opts {
+		if opt == nil {
+			panic("circuit: NewBreaker: nil Option")
+		}
+		opt(&o)
+	}
+	o.complete()
+	b := &Breaker{base: time.Now(), core: &core{options: o}}
+	b.events = notify.New[breaker.Event](o.listeners)
+	for _, r := range o.recent {
+		b.recent = append(b.recent, recent{recentRule: r})
+		if r.kind == within {
+			b.meter(time.Duration(r.span), &b.ledger)
+		}
+	}
+	for _, r := range o.rates {
+		if r.slow {
+			b.calls = newCalls()
+			b.slow = b.meter(r.period, &b.calls.scratch)
+			continue
+		}
+		b.meter(r.period, &b.ledger)
+	}
+	for _, p := range o.openWhen {
+		if p.period > 0 {
+			b.meter(p.period, &b.ledger)
+		}
+	}
+	b.timed = len(b.meters) > 0
+	b.shadow = &view{breaker: b}
+	b.setDue()
+	b.publish()
+	return b
+}
+
+// meter returns the meter of a period, and makes it if there is none yet.
+func (c *core) meter(period time.Duration, l *ledger.Ledger) *meter {
+	for _, m := range c.meters {
+		if m.period == period && m.ledger == l {
+			return m
+		}
+	}
+	m := newMeter(period, l)
+	c.meters = append(c.meters, m)
+	return m
+}
+
+func (b *Breaker) now() int64 { return int64(time.Since(b.base)) }
+
+// time returns the wall-clock time, with a monotonic reading, of an instant of
+// now.
+func (b *Breaker) time(now int64) time.Time { return b.base.Add(time.Duration(now)) }
+
+// Acquire returns a permit for one call, or a *[breaker.RejectedError].
+func (b *Breaker) Acquire() (breaker.Permit, error) {
+	v := b.view.Load()
+	if v.closed && !v.timedCalls { // nearly every call, without a call of its own
+		if word, serial, ok := b.ledger.TryTake(); ok {
+			return breaker.NewPermit(v, breaker.Ticket{Word: word, Serial: serial}), nil
+		}
+	}
+	return b.acquireSlow(v)
+}
+
+func (b *Breaker) acquireSlow(v *view) (breaker.Permit, error) {
+	switch {
+	case v.closed && !v.timedCalls:
+		word, serial := b.ledger.Take()
+		return breaker.NewPermit(v, breaker.Ticket{Word: word, Serial: serial}), nil
+	case v.closed:
+		if now := b.now(); now < b.calls.nextCheck.Load() {
+			return b.calls.take(now, v), nil
+		}
+	case v.rejects > 0 && b.now() < v.rejects:
+		b.ledger.Reject()
+		return breaker.Permit{}, v.rejection
+	}
+	return b.acquireLocked()
+}
+
+// acquireLocked decides under the lock.
+func (b *Breaker) acquireLocked() (p breaker.Permit, err error) {
+	b.mu.Lock()
+	defer b.unlock(&p)
+	now := b.now()
+	b.advance(now)
+	b.checkOverdue(now)
+	rejection := b.decide(now)
+	v := b.view.Load()
+	switch {
+	case rejection != nil && b.overrules():
+		return permit(&b.outside, b.shadow), nil
+	case rejection != nil:
+		b.ledger.Reject()
+		return p, rejection
+	case b.machine.state == breaker.HalfOpen:
+		return b.probe(now, false), nil
+	case v.timedCalls:
+		return b.calls.take(now, v), nil
+	}
+	return permit(&b.ledger, v), nil
+}
+
+// permit hands out a ticket of l.
+func permit(l *ledger.Ledger, v *view) breaker.Permit {
+	return breaker.NewPermit(v, ticket(l))
+}
+
+func ticket(l *ledger.Ledger) breaker.Ticket {
+	word, serial, ok := l.TryTake()
+	if !ok {
+		word, serial = l.Take()
+	}
+	return breaker.Ticket{Word: word, Serial: serial}
+}
+
+// lenient reports whether the mode lets calls through that the breaker would
+// reject.
+func (c *core) lenient() bool { return c.mode == breaker.DryRun || c.mode == breaker.ForceClosed }
+
+// overrules is called for a call that the breaker would reject, and reports
+// whether the mode lets it through.
+func (c *core) overrules() bool {
+	if c.mode == breaker.DryRun {
+		c.would.Add(1)
+	}
+	return c.lenient()
+}
+
+// decide returns the rejection of a call, or nil. If the breaker is half-open
+// then, the call is a probe.
+func (b *Breaker) decide(now int64) *breaker.RejectedError {
+	m := &b.machine
+	switch {
+	case b.mode == breaker.ForceOpen:
+	case m.state == breaker.Closed:
+		return nil
+	case m.state == breaker.Open && now < m.until:
+	default:
+		if m.state == breaker.Open {
+			b.become(breaker.HalfOpen, m.until, causeDelay)
+		}
+		if b.options.probes.admits(m) {
+			return nil
+		}
+	}
+	return b.view.Load().rejection
+}
+
+// probe lets a probe through.
+func (b *Breaker) probe(now int64, anonymous bool) breaker.Permit {
+	t := ticket(&b.outside)
+	b.machine.running = append(b.machine.running, probe{
+		ticket: t, anonymous: anonymous,
+		began: now, leaseEnds: now + int64(b.options.probes.lease),
+	})
+	return breaker.NewPermit(b.view.Load(), t)
+}
+
+// Settle takes a permit back.
+func (v *view) Settle(t breaker.Ticket, o breaker.Outcome) {
+	if o == breaker.Success && v.closed {
+		// Nearly every call, without a lock.
+		b := v.breaker
+		if b.view.Load() == v && (!b.timed || b.now() < b.due.Load()) && ledger.TrySettle(t.Word, t.Serial, 1) {
+			if b.watch.Load() {
+				b.reconsider(v.generation)
+			}
+			return
+		}
+	}
+	v.SettleResult(t, breaker.Result{Outcome: o})
+}
+
+// SettleResult takes a permit back, too.
+func (v *view) SettleResult(t breaker.Ticket, r breaker.Result) {
+	b := v.breaker
+	b.mu.Lock()
+	defer b.unlock(nil)
+	now := b.now()
+	b.advance(now)
+	if v.closed {
+		if b.ledger.Settle(t.Word, t.Serial, 0) {
+			b.ended(now, v.generation, r)
+		}
+		return
+	}
+	p, wanted := b.machine.find(func(p probe) bool { return p.ticket == t })
+	switch {
+	case !b.outside.Settle(t.Word, t.Serial, 0):
+	case wanted:
+		b.probed(now, p, r)
+	default:
+		b.countOutside(r.Outcome)
+	}
+}
+
+// ended counts the end of a call that was let through by the closed state of
+// the given generation.
+func (b *Breaker) ended(now int64, generation uint64, r breaker.Result) {
+	if !b.current(generation) || r.Outcome == breaker.Ignored {
+		b.countOutside(r.Outcome)
+		return
+	}
+	b.roll(now)
+	if r.Outcome != breaker.Success {
+		b.fail(now, r)
+		return
+	}
+	b.ledger.Succeed()
+	b.judge(now, r)
+}
+
+// current reports whether generation is that of the closed state that the
+// breaker is in.
+func (c *core) current(generation uint64) bool {
+	return c.machine.state == breaker.Closed && c.machine.generation == generation
+}
+
+// countOutside counts an outcome that is evidence of nothing.
+func (c *core) countOutside(o breaker.Outcome) {
+	switch o {
+	case breaker.Ignored:
+		c.outside.Ignore()
+	case breaker.Success:
+		c.outside.Succeed()
+	default:
+		c.outside.Fail()
+	}
+}
+
+// fail counts a failure of the closed state.
+func (b *Breaker) fail(now int64, r breaker.Result) {
+	m := &b.machine
+	b.watch.Store(true) // before the counts are read: see reconsider
+	b.ledger.Fail()
+	c := b.ledger.Counts()
+	m.streak.fail(c.Success)
+	cause := ""
+	for i := range b.recent {
+		rule := &b.recent[i]
+		at := now
+		if rule.kind == ofLast {
+			at = int64(c.Success + c.Failure)
+		}
+		if rule.add(at) || rule.kind == inARow && m.streak.failures >= uint64(rule.failures) {
+			cause = rule.cause()
+		}
+	}
+	if cause != "" {
+		b.open(now, cause, &r)
+		return
+	}
+	b.judge(now, r)
+	if len(b.options.openWhen) > 0 && m.state == breaker.Closed {
+		b.asking = &asking{generation: m.generation, result: r, counts: b.countsFor(now)}
+	}
+}
+
+// judge opens the breaker if a rate is too high, and sets watch.
+func (b *Breaker) judge(now int64, r breaker.Result) {
+	watch := false
+	for _, rule := range b.options.rates {
+		c := b.rateCounts(rule, now)
+		if rule.holds(c) {
+			b.open(now, rule.cause(c), &r)
+			return
+		}
+		watch = watch || rule.mayHold(c)
+	}
+	b.watch.Store(watch)
+}
+
+func (b *Breaker) rateCounts(rule rateRule, now int64) ledger.Counts {
+	if !rule.slow {
+		return b.meter(rule.period, &b.ledger).counts(now)
+	}
+	c := b.slow.counts(now)
+	overdue, _ := b.calls.overdue(now, b.machine.generation, b.options.threshold)
+	c.Failure += overdue
+	return c
+}
+
+// reconsider is called after a success of the closed state if one could open
+// the breaker. A failure sets watch before it reads the counts, and a success
+// looks at it after it was counted: one of the two sees the other.
+func (b *Breaker) reconsider(generation uint64) {
+	b.mu.Lock()
+	defer b.unlock(nil)
+	if b.current(generation) {
+		b.judge(b.now(), breaker.Result{Outcome: breaker.Success})
+	}
+}
+
+// roll lets the meters begin a bucket.
+func (b *Breaker) roll(now int64) {
+	if now < b.due.Load() {
+		return
+	}
+	for _, m := range b.meters {
+		m.roll(now)
+	}
+	b.setDue()
+}
+
+func (b *Breaker) setDue() {
+	due := int64(never)
+	for _, m := range b.meters {
+		due = min(due, m.window.Until())
+	}
+	b.due.Store(due)
+}
+
+// probed takes in the end of a probe that is still wanted.
+func (b *Breaker) probed(now int64, p probe, r breaker.Result) {
+	b.countOutside(r.Outcome)
+	if r.Outcome == breaker.Ignored {
+		return
+	}
+	slow := b.options.threshold > 0 && now-p.began >= int64(b.options.threshold) && !p.anonymous
+	b.machine.result(r.Outcome == breaker.Success && !slow)
+	switch b.options.probes.verdict(&b.machine) {
+	case breaker.Closed:
+		b.become(breaker.Closed, now, causeProbes)
+	case breaker.Open:
+		b.open(now, causeProbes, &r)
+	}
+}
+
+// find takes a probe out of the running ones.
+func (m *machine) find(wanted func(probe) bool) (p probe, ok bool) {
+	if i := slices.IndexFunc(m.running, wanted); i >= 0 {
+		return m.take(i), true
+	}
+	return p, false
+}
+
+// advance does what the passing of time has led to: the mode ends, and probes
+// are lost.
+func (b *Breaker) advance(now int64) {
+	if b.mode != breaker.Auto && now >= b.modeUntil {
+		b.mode, b.modeUntil = breaker.Auto, 0
+		b.publish()
+	}
+	for p, ok := b.machine.takeLost(now); ok; p, ok = b.machine.takeLost(now) {
+		b.outside.Settle(p.ticket.Word, p.ticket.Serial, 0)
+		b.outside.Fail()
+		b.machine.result(false)
+		if b.options.probes.verdict(&b.machine) == breaker.Open {
+			b.open(p.leaseEnds, causeProbes, nil)
+		}
+	}
+}
+
+// Allow returns nil if a call may go out, and a *[breaker.RejectedError] if
+// not.
+func (b *Breaker) Allow() error {
+	v := b.view.Load()
+	if v.closed && !v.timedCalls {
+		return nil
+	}
+	return b.allowSlow(v)
+}
+
+func (b *Breaker) allowSlow(v *view) error {
+	now := b.now()
+	if v.rejects > 0 && now < v.rejects {
+		b.rejectUnmarked(now)
+		return v.rejection
+	}
+	b.mu.Lock()
+	defer b.unlock(nil)
+	b.advance(now)
+	b.checkOverdue(now)
+	rejection := b.decide(now)
+	switch {
+	case rejection != nil && b.overrules():
+		return nil
+	case rejection != nil:
+		b.rejectUnmarked(now)
+		return rejection
+	case b.machine.state == breaker.HalfOpen:
+		b.probe(now, true)
+	}
+	return nil
+}
+
+func (b *Breaker) rejectUnmarked(now int64) {
+	if b.options.unmarked {
+		b.ledger.Reject()
+		return
+	}
+	b.marked.Store(now)
+	b.ledger.RejectUnmarked()
+}
+
+// MarkSuccess counts a successful call that Allow let through.
+func (b *Breaker) MarkSuccess() {
+	v := b.view.Load()
+	if v.closed && (!b.timed || b.now() < b.due.Load()) {
+		b.ledger.Succeed()
+		if b.watch.Load() {
+			b.reconsider(v.generation)
+		}
+		return
+	}
+	b.mark(breaker.Success)
+}
+
+// MarkFailed counts a failed call that Allow let through, or a rejection by
+// Allow that was not marked yet.
+func (b *Breaker) MarkFailed() {
+	if b.ledger.Unmarked() {
+		if b.now()-b.marked.Load() > int64(time.Second) {
+			b.ledger.AbandonUnmarked() // by a host that does not mark its rejections
+		} else if b.ledger.Book() {
+			return
+		}
+	}
+	b.mark(breaker.Failure)
+}
+
+// MarkIgnored counts a call that Allow let through, whose outcome says nothing
+// about the backend.
+func (b *Breaker) MarkIgnored() { b.mark(breaker.Ignored) }
+
+func (b *Breaker) mark(o breaker.Outcome) {
+	b.mu.Lock()
+	defer b.unlock(nil)
+	now := b.now()
+	b.advance(now)
+	r := breaker.Result{Outcome: o}
+	if p, ok := b.machine.find(func(p probe) bool { return p.anonymous }); ok {
+		b.outside.Settle(p.ticket.Word, p.ticket.Serial, 0)
+		b.probed(now, p, r)
+		return
+	}
+	b.ended(now, b.machine.generation, r)
+}

@@ -1,0 +1,54 @@
+package circuit
+
+// fraction is a ratio that counts are compared with exactly.
+type fraction struct{ num, den uint64 }
+
+// reached reports whether part of whole is at least f.
+func (f fraction) reached(part, whole uint64) bool { return part*f.den >= f.num*whole }
+
+// fractionOf returns the simplest fraction that ratio can mean: the one with
+// the smallest denominator within 1e-9 of it. So 0.07 means 7 of 100 and 2.0/3
+// means 2 of 3, neither of which a float64 can be. The ratio is in (0, 1].
+//
+// The fractions are walked in the Stern-Brocot tree, see Graham, Knuth and
+// Patashnik, Concrete Mathematics, section 4.5. A step goes as far to one side
+// as it can, so there are few: the denominator at least doubles with two steps,
+// and stays below 1e5.
+func fractionOf(ratio float64) fraction {
+	const tolerance = 1e-9
+	// The ratio lies between low and high; their mediant comes next.
+	low, high := fraction{0, 1}, fraction{1, 1}
+	for {
+		switch {
+		case high.float()-ratio <= tolerance:
+			return high
+		case low.num > 0 && ratio-low.float() <= tolerance:
+			return low
+		}
+		low = low.towards(high, func(f fraction) bool { return f.float() < ratio-tolerance })
+		high = high.towards(low, func(f fraction) bool { return f.float() > ratio+tolerance })
+		if m := low.mediant(high, 1); m.float()-ratio <= tolerance && ratio-m.float() <= tolerance {
+			return m
+		}
+	}
+}
+
+func (f fraction) float() float64 { return float64(f.num) / float64(f.den) }
+
+func (f fraction) mediant(g fraction, times uint64) fraction {
+	return fraction{f.num + g.num*times, f.den + g.den*times}
+}
+
+// towards returns the last of f, f+g, f+2g, … for which short holds.
+func (f fraction) towards(g fraction, short func(fraction) bool) fraction {
+	step := uint64(1)
+	for short(f.mediant(g, step)) {
+		step *= 2
+	}
+	for ; step > 0; step /= 2 {
+		if next := f.mediant(g, step); short(next) {
+			f = next
+		}
+	}
+	return f
+}

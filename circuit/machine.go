@@ -1,0 +1,157 @@
+package circuit
+
+import (
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/internal/ledger"
+)
+
+// never is a time that does not come.
+const never = math.MaxInt64
+
+// machine is the state of a breaker. It is plain data: the breaker locks it. A
+// copy of it can be moved on to see what the state is by now.
+//
+// Times are in nanoseconds since the breaker was made.
+type machine struct {
+	state      breaker.State
+	generation uint64 // of the state; a permit of another one moves nothing
+	since      int64
+	cause      string
+
+	// Closed.
+	base   ledger.Counts // what was counted before
+	streak streak
+
+	// Open.
+	until    int64  // when it becomes half-open
+	openings uint64 // since it was last closed
+
+	// Half-open.
+	running           []probe // in the order in which their leases end
+	success, failure  int
+	successes, faults uint64 // in a row
+	ifLost            time.Duration
+
+	// Open and half-open: what the state before had counted.
+	ended breaker.Window
+}
+
+// streak counts consecutive outcomes. A success leaves no trace in it: at a
+// failure, the successes counted so far tell whether there was one since the
+// last.
+type streak struct {
+	failures uint64
+	success  uint64 // successes there were at the last failure
+}
+
+func (s *streak) fail(success uint64) {
+	if s.success != success {
+		s.failures, s.success = 0, success
+	}
+	s.failures++
+}
+
+func (s *streak) at(success uint64) (successes, failures uint64) {
+	if s.success != success {
+		return success - s.success, 0
+	}
+	return 0, s.failures
+}
+
+// probe is a call of a half-open breaker that is in flight.
+type probe struct {
+	ticket    breaker.Ticket
+	began     int64
+	leaseEnds int64
+	anonymous bool // asked for with Allow
+}
+
+// probing is how probes are judged.
+type probing struct {
+	successes, of int // so many of so many close the breaker
+	failures      int // so many reopen it
+	limit         int // of probes that run at once
+	all           bool
+	lease         time.Duration
+}
+
+// admits reports whether another probe may run: no more than the limit do, and
+// none whose result could not be needed.
+func (p probing) admits(m *machine) bool {
+	return len(m.running) < p.limit && len(m.running)+m.success+m.failure < p.of
+}
+
+// verdict returns the state that the results of the probes lead to: HalfOpen
+// if there is none yet.
+func (p probing) verdict(m *machine) breaker.State {
+	switch {
+	case p.all && m.success+m.failure < p.of:
+		return breaker.HalfOpen
+	case m.success >= p.successes:
+		return breaker.Closed
+	case m.failure >= p.failures:
+		return breaker.Open
+	}
+	return breaker.HalfOpen
+}
+
+// result takes in the result of a probe.
+func (m *machine) result(success bool) {
+	if success {
+		m.success++
+		m.successes, m.faults = m.successes+1, 0
+	} else {
+		m.failure++
+		m.successes, m.faults = 0, m.faults+1
+	}
+}
+
+// takeLost takes out the first probe whose lease has ended.
+func (m *machine) takeLost(now int64) (p probe, ok bool) {
+	if m.state != breaker.HalfOpen || len(m.running) == 0 || m.running[0].leaseEnds > now {
+		return p, false
+	}
+	return m.take(0), true
+}
+
+func (m *machine) take(i int) probe {
+	p := m.running[i]
+	m.running = append(m.running[:i], m.running[i+1:]...)
+	return p
+}
+
+// derive moves a copy on to the state of now, as calls would find it.
+func (m *machine) derive(now int64, p probing) {
+	for lost, ok := m.takeLost(now); ok; lost, ok = m.takeLost(now) {
+		m.result(false)
+		if p.verdict(m) == breaker.Open {
+			m.state, m.since, m.cause = breaker.Open, lost.leaseEnds, causeProbes
+			m.until = lost.leaseEnds + int64(m.ifLost)
+			m.openings++
+			m.ended = m.window()
+		}
+	}
+	if m.state == breaker.Open && now >= m.until {
+		m.state, m.since, m.cause = breaker.HalfOpen, m.until, causeDelay
+		m.success, m.failure, m.successes, m.faults, m.running = 0, 0, 0, 0, nil
+	}
+}
+
+// window returns what a half-open state has counted.
+func (m *machine) window() breaker.Window {
+	return breaker.Window{Success: uint64(m.success), Failure: uint64(m.failure)}
+}
+
+// delayOf returns the delay of an opening by its number, from 1.
+func (o *options) delayOf(opening uint64) time.Duration {
+	d := float64(o.delay) * math.Pow(o.factor, float64(opening-1))
+	d = min(d, float64(o.maxDelay))
+	if o.jitter > 0 {
+		d -= d * o.jitter * rand.Float64()
+	}
+	return time.Duration(d)
+}

@@ -1,0 +1,438 @@
+package circuit
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/kratos-breaker/breaker"
+)
+
+// Option configures a breaker in [NewBreaker]. A value out of its range, or
+// options that contradict each other, make NewBreaker panic.
+type Option func(*options)
+
+// options are the settings of a breaker. NewBreaker checks them and derives
+// what is left open; from then on nothing changes them.
+type options struct {
+	name      string
+	listeners []breaker.Listener
+	unmarked  bool // the user of Allow marks no rejections
+
+	recent    []recentRule
+	rates     []rateRule
+	openWhen  []predicate
+	threshold time.Duration // from which on a call is slow; 0 if none is
+
+	probes     probing
+	probesSet  bool
+	probesAsIn bool // as the opening rule has it
+
+	delay      time.Duration
+	factor     float64
+	maxDelay   time.Duration
+	jitter     float64
+	delayFunc  func(Opening) time.Duration
+	retryAfter time.Duration // the longest that a backend may ask for; 0 if it is not asked
+
+	retryAfterOf func(error) (time.Duration, bool)
+
+	given []string // names of the options that may be given once
+}
+
+// The bounds keep every product of the arithmetic far from overflow.
+const (
+	maxCalls    = 1_000_000
+	maxMinCalls = 1_000_000_000
+	minPeriod   = 10 * time.Millisecond
+	day         = 24 * time.Hour
+	buckets     = 10
+)
+
+func bad(option, value, want string) {
+	panic(fmt.Sprintf("circuit: %s(%s): want %s", option, value, want))
+}
+
+func list(values ...any) string {
+	s := ""
+	for i, v := range values {
+		if i > 0 {
+			s += ", "
+		}
+		s += fmt.Sprint(v)
+	}
+	return s
+}
+
+// once panics if the option was given before: one of the two would be lost.
+func (o *options) once(option string) {
+	if slices.Contains(o.given, option) {
+		panic("circuit: " + option + " is given twice")
+	}
+	o.given = append(o.given, option)
+}
+
+// WithName sets the name that snapshots, events and errors carry; the default
+// is "".
+func WithName(name string) Option { return func(o *options) { o.name = name } }
+
+// WithListener adds a listener. It panics if l is nil.
+func WithListener(l breaker.Listener) Option {
+	if l == nil {
+		panic("circuit: WithListener: the listener is nil")
+	}
+	return func(o *options) { o.listeners = append(o.listeners, l) }
+}
+
+// WithUnmarkedRejections is for a host that asks with Allow and, unlike Kratos'
+// middleware, does not call MarkFailed after a rejection. Without it, the next
+// MarkFailed within a second of a rejection is taken for the rejection's.
+// Permits, and so all adapters of this module, need neither.
+func WithUnmarkedRejections() Option { return func(o *options) { o.unmarked = true } }
+
+// WithConsecutiveFailures opens the breaker after n failures in a row, however
+// slowly they come. The range is [1, 1e6]; without any opening rule the breaker
+// has this one with n = 5. A success ends the row, an ignored outcome does not.
+func WithConsecutiveFailures(n int) Option {
+	return func(o *options) {
+		o.once("WithConsecutiveFailures")
+		if n < 1 || n > maxCalls {
+			bad("WithConsecutiveFailures", list(n), "a number of calls in [1, 1000000]")
+		}
+		o.recent = append(o.recent, recentRule{kind: inARow, failures: n, span: int64(n)})
+	}
+}
+
+// WithFailureCount opens the breaker when m of the last n calls failed, even if
+// there were not n calls yet. The range is 1 <= m <= n <= 1e6. It takes 8 bytes
+// for each of m failures; its cost depends neither on m nor on n.
+func WithFailureCount(m, n int) Option {
+	return func(o *options) {
+		o.once("WithFailureCount")
+		if n < 1 || n > maxCalls {
+			bad("WithFailureCount", list(m, n), "a number of calls n in [1, 1000000]")
+		}
+		if m < 1 || m > n {
+			bad("WithFailureCount", list(m, n), fmt.Sprintf("a number of failures m in [1, %d]", n))
+		}
+		o.recent = append(o.recent, recentRule{kind: ofLast, failures: m, span: int64(n)})
+	}
+}
+
+// WithFailuresInPeriod opens the breaker when m calls failed within any stretch
+// of time of the given length, whatever succeeded in between. The ranges are
+// [1, 1e6] for m and [10ms, 24h] for the period. It takes 8 bytes for each of m
+// failures.
+func WithFailuresInPeriod(m int, period time.Duration) Option {
+	return func(o *options) {
+		o.once("WithFailuresInPeriod")
+		if m < 1 || m > maxCalls {
+			bad("WithFailuresInPeriod", list(m, period), "a number of failures in [1, 1000000]")
+		}
+		checkPeriod("WithFailuresInPeriod", list(m, period), period)
+		o.recent = append(o.recent, recentRule{kind: within, failures: m, span: int64(period)})
+	}
+}
+
+// WithFailureRate opens the breaker when the share of failures among the calls
+// that ended within the period is at least ratio, and there were at least
+// minCalls of them. It decides after each success and failure. The ranges are
+// [0.000001, 1] for the ratio, [1, 1e9] for minCalls and [10ms, 24h] for the period.
+// The window has ten buckets, so it covers between nine and ten tenths of the
+// period. It may be given several times, e.g. for a short and a long period.
+//
+// The ratio is taken for the simplest fraction that it can mean, and compared
+// exactly: with 0.5, 99 failures of 200 calls do not open the breaker.
+func WithFailureRate(ratio float64, minCalls int, period time.Duration) Option {
+	return func(o *options) {
+		args := list(ratio, minCalls, period)
+		checkRate("WithFailureRate", args, ratio, minCalls, period)
+		o.rates = append(o.rates, rateRule{fraction: fractionOf(ratio), minCalls: uint64(minCalls), period: period})
+	}
+}
+
+// WithFailurePercent is [WithFailureRate] with the ratio as a whole number of
+// percent, in [1, 100].
+func WithFailurePercent(percent, minCalls int, period time.Duration) Option {
+	return func(o *options) {
+		args := list(percent, minCalls, period)
+		if percent < 1 || percent > 100 {
+			bad("WithFailurePercent", args, "a number of percent in [1, 100]")
+		}
+		checkRate("WithFailurePercent", args, 1, minCalls, period)
+		o.rates = append(o.rates, rateRule{fraction: fraction{uint64(percent), 100}, minCalls: uint64(minCalls), period: period})
+	}
+}
+
+// WithSlowCallRate opens the breaker when the share of slow calls within the
+// period is at least ratio, and there were at least minCalls. A call is slow if
+// it takes threshold or longer, however it ends; one that is still in flight
+// counts as soon as it has taken so long, so that a backend that hangs opens
+// the breaker before its first answer. A probe that is slow does not close the
+// breaker: it counts as failed.
+//
+// The ranges are (0, 24h] for the threshold and otherwise those of
+// [WithFailureRate]. Only calls with a permit are timed. The option costs a
+// clock read at the beginning of each call, and memory for as many calls as
+// ever were in flight at once.
+func WithSlowCallRate(threshold time.Duration, ratio float64, minCalls int, period time.Duration) Option {
+	return func(o *options) {
+		o.once("WithSlowCallRate")
+		args := list(threshold, ratio, minCalls, period)
+		if threshold <= 0 || threshold > day {
+			bad("WithSlowCallRate", args, "a threshold in (0, 24h]")
+		}
+		checkRate("WithSlowCallRate", args, ratio, minCalls, period)
+		o.threshold = threshold
+		o.rates = append(o.rates, rateRule{slow: true, fraction: fractionOf(ratio), minCalls: uint64(minCalls), period: period})
+	}
+}
+
+// WithOpenWhen opens the breaker when f returns true. It is called after each
+// failure of a closed breaker that no other rule opens, with the counts of the
+// period, or since the breaker closed if the period is 0. No lock is held: f
+// may look at the breaker, and may be called from several goroutines at once. If
+// it panics, the breaker stays as it is and the panic goes on. The range of the
+// period is 0 or [10ms, 24h]. WithOpenWhen panics if f is nil.
+func WithOpenWhen(period time.Duration, f func(Counts) bool) Option {
+	if f == nil {
+		panic("circuit: WithOpenWhen: the function is nil")
+	}
+	return func(o *options) {
+		if period != 0 {
+			checkPeriod("WithOpenWhen", list(period, "func"), period)
+		}
+		o.openWhen = append(o.openWhen, predicate{period: period, holds: f})
+	}
+}
+
+// WithProbes sets what closes a half-open breaker: that many successes among
+// at most that many probes. It reopens as soon as that can no longer be, see
+// [WithProbeFailures]. The range is 1 <= successes <= of <= 1e6, the default 1
+// of 1. An ignored outcome is no result: another probe takes its place.
+func WithProbes(successes, of int) Option {
+	return func(o *options) {
+		o.once("WithProbes")
+		if of < 1 || of > maxCalls {
+			bad("WithProbes", list(successes, of), "a number of probes in [1, 1000000]")
+		}
+		if successes < 1 || successes > of {
+			bad("WithProbes", list(successes, of), fmt.Sprintf("a number of successes in [1, %d]", of))
+		}
+		o.probes.successes, o.probes.of, o.probesSet = successes, of, true
+	}
+}
+
+// WithProbeLimit sets how many probes may run at once. The range is from 1 to
+// the number of probes of [WithProbes], which is the default.
+func WithProbeLimit(n int) Option {
+	return func(o *options) {
+		o.once("WithProbeLimit")
+		if n < 1 {
+			bad("WithProbeLimit", list(n), "a number of probes of at least 1")
+		}
+		o.probes.limit = n
+	}
+}
+
+// WithProbeFailures sets how many failed probes reopen a half-open breaker. The
+// range is from 1 to the number that makes closing impossible, which is the
+// default: with WithProbes(3, 5) that is 3.
+func WithProbeFailures(n int) Option {
+	return func(o *options) {
+		o.once("WithProbeFailures")
+		if n < 1 {
+			bad("WithProbeFailures", list(n), "a number of probes of at least 1")
+		}
+		o.probes.failures = n
+	}
+}
+
+// WithProbeLease sets how long a probe may take. One that is not settled by
+// then is lost: it counts as failed, and what it says later is not heard. The
+// range is [1ms, 24h], the default 30 s.
+func WithProbeLease(d time.Duration) Option {
+	return func(o *options) {
+		o.once("WithProbeLease")
+		if d < time.Millisecond || d > day {
+			bad("WithProbeLease", list(d), "a duration in [1ms, 24h]")
+		}
+		o.probes.lease = d
+	}
+}
+
+// WithProbesAsInClosed judges probes by the opening rule, as failsafe-go does
+// without a success threshold. There must be exactly one, and no
+// [WithProbes]:
+//
+//	WithConsecutiveFailures(n), WithFailuresInPeriod(n, …): 1 success of n probes
+//	    closes the breaker, n failures reopen it
+//	WithFailureCount(m, n): n-m+1 successes of n probes close it, m failures
+//	    reopen it
+//	WithFailureRate(r, n, …): the verdict comes after n probes, and reopens it if
+//	    the share of failures is at least r
+func WithProbesAsInClosed() Option { return func(o *options) { o.probesAsIn = true } }
+
+// WithDelay sets how long an open breaker rejects all calls before it lets the
+// first probe through. The range is [0, 24h], the default 30 s.
+func WithDelay(d time.Duration) Option {
+	return func(o *options) {
+		o.once("WithDelay")
+		if d < 0 || d > day {
+			bad("WithDelay", list(d), "a duration in [0, 24h]")
+		}
+		o.delay = d
+	}
+}
+
+// WithBackoff multiplies the delay by factor with each opening since the
+// breaker was last closed, up to longest. The ranges are [1, 100] for the
+// factor and from the delay to 24h for longest.
+func WithBackoff(factor float64, longest time.Duration) Option {
+	return func(o *options) {
+		o.once("WithBackoff")
+		if math.IsNaN(factor) || factor < 1 || factor > 100 {
+			bad("WithBackoff", list(factor, longest), "a factor in [1, 100]")
+		}
+		if longest <= 0 || longest > day {
+			bad("WithBackoff", list(factor, longest), "a longest delay in (0, 24h]")
+		}
+		o.factor, o.maxDelay = factor, longest
+	}
+}
+
+// WithJitter shortens each delay by a random share of up to ratio, so that many
+// clients do not probe at once. The range is [0, 1], the default 0. It applies
+// to [WithDelay] and [WithBackoff], and not to a time that the backend or a
+// [WithDelayFunc] asked for.
+func WithJitter(ratio float64) Option {
+	return func(o *options) {
+		o.once("WithJitter")
+		if math.IsNaN(ratio) || ratio < 0 || ratio > 1 {
+			bad("WithJitter", list(ratio), "a ratio in [0, 1]")
+		}
+		o.jitter = ratio
+	}
+}
+
+// Opening is what a function of [WithDelayFunc] is asked about.
+type Opening struct {
+	// Name is the breaker's name.
+	Name string
+	// Result is the end of the call that opened the breaker. Its Err is nil if
+	// the call was settled without: see breaker.Permit.DoneWith.
+	Result breaker.Result
+	// Number counts the openings since the breaker was last closed, from 1.
+	Number uint64
+	// Delay is the delay without the function.
+	Delay time.Duration
+}
+
+// WithDelayFunc sets the delay of an opening by its result. A negative delay
+// means Opening.Delay; one of more than 24h means 24h. The breaker is open, and
+// no lock is held, while f runs. It is not called for a lost probe, or an
+// opening by hand, and not if [WithRetryAfter] knows a time. If it panics, the
+// delay is Opening.Delay and the panic goes on. WithDelayFunc panics if f is nil.
+func WithDelayFunc(f func(Opening) time.Duration) Option {
+	if f == nil {
+		panic("circuit: WithDelayFunc: the function is nil")
+	}
+	return func(o *options) {
+		o.once("WithDelayFunc")
+		o.delayFunc = f
+	}
+}
+
+// WithRetryAfter takes the time that the backend asked for, with the result
+// that opened the breaker, for the delay; but at most longest, of which the
+// range is (0, 24h]. The time is Result.RetryAfter of breaker.Permit.DoneWith or,
+// if that is 0 and of is not nil, what of finds in the error of the call: for
+// Kratos and gRPC, pass RetryAfter of package errors. Without such a time, the
+// delay is what it is without this option. While of runs, the breaker is open,
+// and no lock is held; if it panics, the panic goes on.
+func WithRetryAfter(longest time.Duration, of func(error) (time.Duration, bool)) Option {
+	return func(o *options) {
+		o.once("WithRetryAfter")
+		if longest <= 0 || longest > day {
+			bad("WithRetryAfter", list(longest, "func"), "a duration in (0, 24h]")
+		}
+		o.retryAfter, o.retryAfterOf = longest, of
+	}
+}
+
+func checkPeriod(option, args string, period time.Duration) {
+	if period < minPeriod || period > day {
+		bad(option, args, "a period in [10ms, 24h]")
+	}
+}
+
+func checkRate(option, args string, ratio float64, minCalls int, period time.Duration) {
+	if math.IsNaN(ratio) || ratio < 1e-6 || ratio > 1 {
+		bad(option, args, "a ratio in [0.000001, 1]")
+	}
+	if minCalls < 1 || minCalls > maxMinCalls {
+		bad(option, args, "a number of calls in [1, 1000000000]")
+	}
+	checkPeriod(option, args, period)
+}
+
+// complete fills in what is left open, and panics if options contradict each
+// other.
+func (o *options) complete() {
+	if len(o.recent)+len(o.rates)+len(o.openWhen) == 0 {
+		WithConsecutiveFailures(5)(o)
+	}
+	if o.probesAsIn {
+		o.probesAsInClosed()
+	}
+	p := &o.probes
+	if p.limit == 0 {
+		p.limit = p.of
+	}
+	if p.limit > p.of {
+		bad("WithProbeLimit", list(p.limit), fmt.Sprintf("at most %d, all probes of WithProbes(%d, %d)", p.of, p.successes, p.of))
+	}
+	impossible := p.of - p.successes + 1
+	if p.failures == 0 {
+		p.failures = impossible
+	}
+	if p.failures > impossible {
+		bad("WithProbeFailures", list(p.failures),
+			fmt.Sprintf("at most %d, with which WithProbes(%d, %d) can no longer close", impossible, p.successes, p.of))
+	}
+	if o.factor != 0 && (o.delay == 0 || o.maxDelay < o.delay) {
+		bad("WithBackoff", list(o.factor, o.maxDelay), fmt.Sprintf("a delay above 0 and not above the longest: WithDelay(%v)", o.delay))
+	}
+	if o.maxDelay == 0 {
+		o.factor, o.maxDelay = 1, o.delay
+	}
+}
+
+func (o *options) probesAsInClosed() {
+	if o.probesSet {
+		panic("circuit: WithProbesAsInClosed and WithProbes contradict each other")
+	}
+	p := &o.probes
+	switch {
+	case len(o.openWhen) == 0 && len(o.rates) == 0 && len(o.recent) == 1:
+		r := o.recent[0]
+		p.successes, p.of = 1, r.failures
+		if r.kind == ofLast {
+			p.successes, p.of = int(r.span)-r.failures+1, int(r.span)
+		}
+	case len(o.openWhen) == 0 && len(o.rates) == 1 && len(o.recent) == 0:
+		r := o.rates[0]
+		if r.minCalls > maxCalls {
+			panic("circuit: WithProbesAsInClosed: want at most 1000000 calls to decide from")
+		}
+		// It may close with the most failures that do not reach the rate.
+		failures := uint64(0)
+		for !r.fraction.reached(failures+1, r.minCalls) {
+			failures++
+		}
+		p.successes, p.of, p.all = int(r.minCalls-failures), int(r.minCalls), true
+	default:
+		panic("circuit: WithProbesAsInClosed: want exactly one opening rule, and no WithOpenWhen")
+	}
+}

@@ -1,0 +1,110 @@
+package circuit
+
+import (
+	"slices"
+	"time"
+
+	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/internal/ledger"
+)
+
+// Snapshot returns a copy of the breaker's state and counts. Nothing is
+// changed, and no listener is told: a state that the passing of time has led to
+// is shown as a call would find it. The window is that of the longest period, or
+// of the last n calls of [WithFailureCount], or else of the present state; an
+// open breaker shows what it was opened from. It takes the breaker's lock for a
+// moment, in which it reads what the rules look at.
+func (b *Breaker) Snapshot() breaker.Snapshot {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.now()
+	m := b.machine
+	m.running = slices.Clone(m.running)
+	m.derive(now, b.options.probes)
+	return b.snapshot(&m, now)
+}
+
+// snapshot describes m. The lock is held.
+func (b *Breaker) snapshot(m *machine, now int64) breaker.Snapshot {
+	s := breaker.Snapshot{
+		Name: b.options.name, State: m.state, Since: b.time(m.since), Cause: m.cause,
+		Window: b.window(m, now), Totals: b.totals(), Openings: m.openings,
+	}
+	if b.mode != breaker.Auto && now < b.modeUntil {
+		s.Mode, s.ModeUntil = b.mode, b.timeUnlessNever(b.modeUntil)
+	}
+	until := int64(0)
+	switch m.state {
+	case breaker.Closed:
+		s.ConsecutiveSuccesses, s.ConsecutiveFailures = m.streak.at(b.ledger.Counts().Success)
+	case breaker.HalfOpen:
+		s.ConsecutiveSuccesses, s.ConsecutiveFailures = m.successes, m.faults
+	case breaker.Open:
+		s.RejectRatio, until = 1, m.until
+	}
+	switch s.Mode {
+	case breaker.ForceOpen:
+		s.RejectRatio, until = 1, b.modeUntil
+	case breaker.ForceClosed, breaker.DryRun:
+		s.RejectRatio, until = 0, 0
+	}
+	if until != never {
+		s.RetryAfter = time.Duration(max(0, until-now))
+	}
+	return s
+}
+
+// window returns the counts of the present state of m.
+func (b *Breaker) window(m *machine, now int64) breaker.Window {
+	switch m.state {
+	case breaker.Open:
+		return m.ended
+	case breaker.HalfOpen:
+		return m.window()
+	}
+	all := b.ledger.Counts()
+	c := all.Sub(m.base)
+	w := breaker.Window{Success: c.Success, Failure: c.Failure}
+	for _, r := range b.recent {
+		if n := uint64(r.span); r.kind == ofLast {
+			w.Failure = r.count(int64(all.Success + all.Failure))
+			w.Success = min(n, c.Success+c.Failure) - w.Failure
+		}
+	}
+	for _, meter := range b.meters {
+		if meter.ledger == &b.ledger && meter.period > w.Length {
+			c := meter.counts(now)
+			w.Length, w.Success, w.Failure = meter.period, c.Success, c.Failure
+		}
+	}
+	if b.calls != nil {
+		overdue, _ := b.calls.overdue(now, m.generation, b.options.threshold)
+		w.Slow = b.slow.counts(now).Failure + overdue
+	}
+	return w
+}
+
+func (b *Breaker) totals() breaker.Totals {
+	t := b.ledger.Totals().Add(b.outside.Totals())
+	if b.calls != nil {
+		n := b.calls.inFlight()
+		t = t.Add(ledger.Totals{Offered: n, Allowed: n, InFlight: n})
+	}
+	t.WouldReject = b.would.Load()
+	return breaker.Totals(t)
+}
+
+// Idle reports whether little would be lost with the breaker: it is closed, in
+// Auto, has no call in flight and none within its periods. A group may then drop
+// it and make another one later, which does not know of failures that lie
+// further back.
+func (b *Breaker) Idle() bool {
+	s := b.Snapshot()
+	if s.State != breaker.Closed || s.Mode != breaker.Auto || s.Totals.InFlight > 0 {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.now()
+	return !slices.ContainsFunc(b.meters, func(m *meter) bool { return m.counts(now).Total() > 0 })
+}
