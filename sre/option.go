@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/kratos-breaker/breaker"
 )
 
 // Option configures a breaker in [NewBreaker]. A value out of its range makes
@@ -11,11 +13,12 @@ import (
 type Option func(*options)
 
 type options struct {
-	name    string
-	success float64
-	request int64
-	window  time.Duration
-	bucket  int
+	name      string
+	listeners []breaker.Listener
+	success   float64
+	request   int64
+	window    time.Duration
+	bucket    int
 }
 
 func defaults() options {
@@ -55,6 +58,16 @@ func WithBucket(n int) Option { return func(o *options) { o.bucket = n } }
 
 // WithName sets the name that snapshots and errors carry; the default is "".
 func WithName(name string) Option { return func(o *options) { o.name = name } }
+
+// WithListener adds a listener: it is told when the breaker begins to reject
+// calls, and when it stops. Events are made when a call meets the change. It
+// panics if l is nil.
+func WithListener(l breaker.Listener) Option {
+	if l == nil {
+		panic("sre: WithListener: the listener is nil")
+	}
+	return func(o *options) { o.listeners = append(o.listeners, l) }
+}
 
 func (o *options) check() {
 	bad := func(option string, value any, want string) {

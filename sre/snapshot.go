@@ -21,13 +21,40 @@ func (b *Breaker) Snapshot() breaker.Snapshot {
 			Failure:  recent.Failure,
 			Rejected: recent.Rejected,
 		},
-		Totals: breaker.Totals(b.ledger.Totals()),
+		Totals: b.totals(),
 	}
 	if s.RejectRatio > 0 {
 		s.State = breaker.Open
 	}
 	s.Since = b.window.Time(b.stateSince(now, s.State))
+	if m, _ := b.modeAt(now); m != nil {
+		s.Mode = m.Mode
+		if m.until != never {
+			s.ModeUntil = b.window.Time(m.until)
+		}
+		s.RejectRatio = 0
+		if m.Mode == breaker.ForceOpen {
+			s.RejectRatio = 1
+			s.RetryAfter = m.rejection.RetryAfter()
+		}
+	}
 	return s
+}
+
+func (b *Breaker) totals() breaker.Totals {
+	o := b.overrule()
+	if o == nil {
+		return breaker.Totals(b.ledger.Totals())
+	}
+	// In this order, or a call could be counted as admitted that is not yet
+	// among the rejected.
+	admitted, would := o.admitted.Load(), o.would.Load()
+	t := b.ledger.Totals()
+	t.Rejected -= admitted
+	t.Offered -= admitted
+	t = t.Add(o.outside.Totals())
+	t.WouldReject = would
+	return breaker.Totals(t)
 }
 
 // stateSince returns when the state began. Usually a call saw the change and
@@ -52,10 +79,13 @@ func (b *Breaker) stateSince(now int64, state breaker.State) int64 {
 }
 
 // Idle reports whether nothing but totals would be lost with the breaker: it is
-// closed, its window is empty, and no permit is in flight. A group may then drop
-// it and make another one later.
+// in Auto and closed, its window is empty, and no permit is in flight. A group
+// may then drop it and make another one later.
 func (b *Breaker) Idle() bool {
+	now := b.window.Now()
+	if m, _ := b.modeAt(now); m != nil {
+		return false
+	}
 	// In this order, or a permit that is settled in between would be in neither.
-	return b.ledger.Totals().InFlight == 0 &&
-		b.window.Counts(b.window.Now(), &b.ledger).Total() == 0
+	return b.totals().InFlight == 0 && b.window.Counts(now, &b.ledger).Total() == 0
 }

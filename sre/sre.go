@@ -8,6 +8,7 @@
 package sre
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -17,7 +18,7 @@ import (
 	"github.com/kratos-breaker/breaker/internal/window"
 )
 
-var _ breaker.Breaker = (*Breaker)(nil)
+var _ breaker.Controller = (*Breaker)(nil)
 
 // Breaker is an adaptive circuit breaker. Make one with [NewBreaker]; the zero
 // value is not valid. All methods are safe for concurrent use.
@@ -34,8 +35,8 @@ var _ breaker.Breaker = (*Breaker)(nil)
 // operation, however many buckets there are; once per bucket, one call goes
 // through all of them. It takes no lock, and allocates nothing but some memory
 // for more cache lines when goroutines contend for it. With so small a
-// WithRequest or so large a WithSuccess that the first failure can count,
-// asking reads the clock and the counts as well.
+// WithRequest or so large a WithSuccess that the first failure can count, or
+// in ForceOpen, asking reads the clock and the counts as well.
 type Breaker struct {
 	// The order keeps what every call reads and what every call writes on
 	// cache lines of their own.
@@ -45,7 +46,7 @@ type Breaker struct {
 	change   atomic.Int64 // when the state changed last, ns, and at bit 0 whether to open
 	unmarked atomic.Int64 // when Allow rejected last, ns
 	ledger   ledger.Ledger
-	rejected atomic.Pointer[breaker.RejectedError] // of every rejection; nil until needed
+	control  atomic.Pointer[control] // nil until needed
 }
 
 // NewBreaker returns a closed breaker. It panics if an option is out of its
@@ -60,8 +61,8 @@ func NewBreaker(opts ...Option) *Breaker {
 	}
 	o.check()
 	b := &Breaker{throttle: throttle{k: 1 / o.success, request: uint64(o.request)}}
-	if o.name != "" {
-		b.rejected.Store(rejection(o.name))
+	if o.name != "" || len(o.listeners) > 0 {
+		b.control.Store(newControl(o.name, o.listeners))
 	}
 	b.window.Init(o.bucket, o.window/time.Duration(o.bucket))
 	b.assess(1)
@@ -74,8 +75,27 @@ func (b *Breaker) Allow() error {
 	if b.budget.left() {
 		return nil
 	}
+	return b.allowSlow()
+}
+
+func (b *Breaker) allowSlow() error {
 	now := b.window.Now()
-	if b.admits(now) {
+	b.expire(now)
+	m, o := b.modeAt(now)
+	if m != nil && m.Mode == breaker.ForceOpen {
+		o.unmarked.Store(now)
+		o.outside.RejectUnmarked()
+		return m.rejection
+	}
+	admitted := b.admits(now)
+	defer b.deliver()
+	switch {
+	case admitted:
+		return nil
+	case m != nil:
+		if m.Mode == breaker.DryRun {
+			o.would.Add(1)
+		}
 		return nil
 	}
 	b.unmarked.Store(now)
@@ -87,6 +107,7 @@ func (b *Breaker) Allow() error {
 func (b *Breaker) MarkSuccess() {
 	if now := b.window.Now(); b.window.Due(now) {
 		b.roll(now)
+		defer b.deliver()
 	}
 	b.ledger.Succeed()
 }
@@ -97,6 +118,14 @@ func (b *Breaker) MarkFailed() {
 	now := b.window.Now()
 	if b.window.Due(now) {
 		b.roll(now)
+	}
+	defer b.deliver()
+	if o := b.overrule(); o != nil && o.outside.Unmarked() {
+		if now-o.unmarked.Load() > int64(b.window.Length()) {
+			o.outside.AbandonUnmarked()
+		} else if o.outside.Book() {
+			return
+		}
 	}
 	if b.ledger.Unmarked() && now-b.unmarked.Load() > int64(b.window.Length()) {
 		b.ledger.AbandonUnmarked() // by a host that does not mark its rejections
@@ -119,8 +148,10 @@ func (b *Breaker) Acquire() (breaker.Permit, error) {
 }
 
 func (b *Breaker) acquireSlow() (breaker.Permit, error) {
-	if !b.budget.left() && !b.admitsOrCounts() {
-		return breaker.Permit{}, b.reject()
+	if !b.budget.left() {
+		if p, err, decided := b.decide(); decided {
+			return p, err
+		}
 	}
 	word, serial, ok := b.ledger.TryTake()
 	if !ok {
@@ -133,11 +164,20 @@ func (b *Breaker) permit(word *atomic.Uint64, serial uint64) breaker.Permit {
 	return breaker.NewPermit((*settler)(b), breaker.Ticket{Word: word, Serial: serial})
 }
 
-// admitsOrCounts decides from the counts, and counts a rejection.
-func (b *Breaker) admitsOrCounts() bool {
+// decide decides from the mode and the counts. It returns a rejection, or the
+// permit of a call that the mode alone lets through; or neither, and false, if
+// the breaker itself allows the call.
+func (b *Breaker) decide() (p breaker.Permit, err error, decided bool) { //nolint:revive,staticcheck // as Acquire, and one more
 	now := b.window.Now()
+	b.expire(now)
+	m, o := b.modeAt(now)
+	if m != nil && m.Mode == breaker.ForceOpen {
+		o.outside.Reject()
+		return p, m.rejection, true
+	}
 	if b.admits(now) {
-		return true
+		b.deliver()
+		return p, nil, false
 	}
 	if b.window.Due(now) {
 		b.roll(now)
@@ -146,7 +186,38 @@ func (b *Breaker) admitsOrCounts() bool {
 	if b.budget.left() { // it was set meanwhile: see assess
 		b.budget.spend(1)
 	}
-	return false
+	if m == nil {
+		b.deliver()
+		return p, b.reject(), true
+	}
+	o.admitted.Add(1)
+	if m.Mode == breaker.DryRun {
+		o.would.Add(1)
+	}
+	b.deliver()
+	word, serial, ok := o.outside.TryTake()
+	if !ok {
+		word, serial = o.outside.Take()
+	}
+	return breaker.NewPermit(o, breaker.Ticket{Word: word, Serial: serial}), nil, true
+}
+
+// Settle takes the permit of a call back that the mode alone let through.
+func (o *overruled) Settle(t breaker.Ticket, outcome breaker.Outcome) {
+	var success uint64
+	if outcome == breaker.Success {
+		success = 1
+	}
+	if !o.outside.Settle(t.Word, t.Serial, success) {
+		return
+	}
+	switch outcome {
+	case breaker.Success:
+	case breaker.Ignored:
+		o.outside.Ignore()
+	default:
+		o.outside.Fail()
+	}
 }
 
 // settler is a Breaker with the one method that only permits call.
@@ -174,6 +245,7 @@ func (b *Breaker) settleSlow(t breaker.Ticket, o breaker.Outcome) {
 	if b.window.Due(now) {
 		b.roll(now)
 	}
+	defer b.deliver()
 	if o == breaker.Success {
 		b.ledger.Settle(t.Word, t.Serial, 1)
 	} else if b.ledger.Settle(t.Word, t.Serial, 0) {
@@ -184,19 +256,16 @@ func (b *Breaker) settleSlow(t breaker.Ticket, o breaker.Outcome) {
 
 // admits decides from the counts.
 func (b *Breaker) admits(now int64) bool {
-	p := b.throttle.rejectRatio(b.window.Counts(now, &b.ledger))
-	b.recordState(now, p > 0)
+	c := b.window.Counts(now, &b.ledger)
+	p := b.throttle.rejectRatio(c)
+	b.judged(now, p, c)
 	return p == 0 || rand.Float64() >= p
 }
 
-// recordState writes down when the state changed.
-func (b *Breaker) recordState(now int64, open bool) {
-	if last := b.change.Load(); last&1 != 0 != open {
-		next := now << 1
-		if open {
-			next |= 1
-		}
-		b.change.CompareAndSwap(last, next)
+// judged writes down what the state is, now that the reject ratio is p.
+func (b *Breaker) judged(now int64, p float64, c ledger.Counts) {
+	if open := p > 0; open != (b.change.Load()&1 != 0) {
+		b.recordState(now, open, fmt.Sprintf("%d of %d calls within %v succeeded", c.Success, c.Total(), b.window.Length()))
 	}
 }
 
@@ -206,7 +275,8 @@ func (b *Breaker) spendFailure(now int64) {
 	if left > 0 || left == 0 && b.refill() {
 		return
 	}
-	b.recordState(now, b.throttle.rejectRatio(b.window.Counts(now, &b.ledger)) > 0)
+	c := b.window.Counts(now, &b.ledger)
+	b.judged(now, b.throttle.rejectRatio(c), c)
 }
 
 // roll begins a bucket. What the budget was reckoned from may leave the window
@@ -219,7 +289,7 @@ func (b *Breaker) roll(now int64) {
 	})
 	// Who shut it and then came too late to begin the bucket sets it, too.
 	if (began || shut) && b.assess(1) > 0 {
-		b.recordState(now, false)
+		b.judged(now, 0, b.window.Counts(now, &b.ledger))
 	}
 }
 
@@ -247,7 +317,7 @@ func (b *Breaker) assess(worthwhile int64) int64 {
 		if !stable {
 			return 0
 		}
-		if n < worthwhile {
+		if n < worthwhile || b.forcedOpen() {
 			n = -1
 		}
 		if !b.budget.set(read, n) {
@@ -264,21 +334,11 @@ func (b *Breaker) assess(worthwhile int64) int64 {
 
 // reject returns the error of a rejected call. It says the same for every call,
 // so there is one per breaker.
-func (b *Breaker) reject() error {
-	if e := b.rejected.Load(); e != nil {
-		return e
-	}
-	b.rejected.CompareAndSwap(nil, rejection(""))
-	return b.rejected.Load()
-}
-
-func rejection(name string) *breaker.RejectedError {
-	return breaker.NewRejectedError(name, breaker.Open, breaker.ReasonThrottled, time.Time{}, nil)
-}
+func (b *Breaker) reject() error { return &b.controls().rejected }
 
 func (b *Breaker) name() string {
-	if e := b.rejected.Load(); e != nil {
-		return e.Name()
+	if c := b.control.Load(); c != nil {
+		return c.rejected.Name()
 	}
 	return ""
 }
