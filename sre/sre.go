@@ -149,7 +149,7 @@ func (b *Breaker) Acquire() (breaker.Permit, error) {
 
 func (b *Breaker) acquireSlow() (breaker.Permit, error) {
 	if !b.budget.left() {
-		if p, err, decided := b.decide(); decided {
+		if p, decided, err := b.decide(); decided {
 			return p, err
 		}
 	}
@@ -167,17 +167,17 @@ func (b *Breaker) permit(word *atomic.Uint64, serial uint64) breaker.Permit {
 // decide decides from the mode and the counts. It returns a rejection, or the
 // permit of a call that the mode alone lets through; or neither, and false, if
 // the breaker itself allows the call.
-func (b *Breaker) decide() (p breaker.Permit, err error, decided bool) { //nolint:revive,staticcheck // as Acquire, and one more
+func (b *Breaker) decide() (p breaker.Permit, decided bool, err error) {
 	now := b.window.Now()
 	b.expire(now)
 	m, o := b.modeAt(now)
 	if m != nil && m.Mode == breaker.ForceOpen {
 		o.outside.Reject()
-		return p, m.rejection, true
+		return p, true, m.rejection
 	}
 	if b.admits(now) {
 		b.deliver()
-		return p, nil, false
+		return p, false, nil
 	}
 	if b.window.Due(now) {
 		b.roll(now)
@@ -188,7 +188,7 @@ func (b *Breaker) decide() (p breaker.Permit, err error, decided bool) { //nolin
 	}
 	if m == nil {
 		b.deliver()
-		return p, b.reject(), true
+		return p, true, b.reject()
 	}
 	o.admitted.Add(1)
 	if m.Mode == breaker.DryRun {
@@ -199,7 +199,7 @@ func (b *Breaker) decide() (p breaker.Permit, err error, decided bool) { //nolin
 	if !ok {
 		word, serial = o.outside.Take()
 	}
-	return breaker.NewPermit(o, breaker.Ticket{Word: word, Serial: serial}), nil, true
+	return breaker.NewPermit(o, breaker.Ticket{Word: word, Serial: serial}), true, nil
 }
 
 // Settle takes the permit of a call back that the mode alone let through.
