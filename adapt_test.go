@@ -11,10 +11,10 @@ import (
 	"github.com/go-kratos/aegis/circuitbreaker"
 	aegissre "github.com/go-kratos/aegis/circuitbreaker/sre"
 	kratoscb "github.com/go-kratos/kratos/v2/middleware/circuitbreaker"
-	"github.com/go-kratos/kratos/v2/transport"
 	"github.com/stretchr/testify/require"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/internal/breakertest"
 	"github.com/kratos-breaker/breaker/sre"
 )
 
@@ -28,7 +28,7 @@ var errRejected = &rejectedByPolicy{"17"}
 func TestAdapt_ReturnsABreakerAsItIs(t *testing.T) {
 	b := sre.NewBreaker()
 	require.Same(t, b, breaker.Adapt(b))
-	adapted := breaker.Adapt(&trio{})
+	adapted := breaker.Adapt(&breakertest.Trio{})
 	require.Same(t, adapted, breaker.Adapt(adapted))
 }
 
@@ -47,35 +47,35 @@ func TestAdapt_TellsExactlyOneMarkPerCall(t *testing.T) {
 		{breaker.Outcome(9), "MarkFailed", "MarkFailed"},
 	} {
 		t.Run(row.outcome.String(), func(t *testing.T) {
-			plain, ignoring := &trio{}, &ignoringTrio{}
+			plain, ignoring := &breakertest.Trio{}, &breakertest.IgnoringTrio{}
 			for _, b := range []breaker.Breaker{breaker.Adapt(plain), breaker.Adapt(ignoring)} {
-				p := acquire(t, b, 1)[0]
+				p := breakertest.Acquire(t, b, 1)[0]
 				p.Done(row.outcome)
 				p.Done(row.outcome)
-				requireTotals(t, b, totalsOfAny(row.outcome))
+				breakertest.RequireTotals(t, b, totalsOfAny(row.outcome))
 			}
-			require.Equal(t, []string{"Allow", row.plain}, plain.heard())
-			require.Equal(t, []string{"Allow", row.ignore}, ignoring.heard())
+			require.Equal(t, []string{"Allow", row.plain}, plain.Heard())
+			require.Equal(t, []string{"Allow", row.ignore}, ignoring.Heard())
 		})
 	}
 }
 
-func totalsOfAny(o breaker.Outcome) breaker.Totals { return add(breaker.Totals{}, o) }
+func totalsOfAny(o breaker.Outcome) breaker.Totals { return breakertest.Add(breaker.Totals{}, o) }
 
 func TestAdapt_RejectionIsMarkedFailedOnceAndCountedAsRejectionOnly(t *testing.T) {
-	plain, ignoring := &trio{}, &ignoringTrio{}
+	plain, ignoring := &breakertest.Trio{}, &breakertest.IgnoringTrio{}
 	for _, fake := range []interface {
 		circuitbreaker.CircuitBreaker
-		heard() []string
-		reject(error)
+		Heard() []string
+		Reject(error)
 	}{plain, ignoring} {
 		b := breaker.Adapt(fake)
-		fake.reject(circuitbreaker.ErrNotAllowed)
+		fake.Reject(circuitbreaker.ErrNotAllowed)
 		p, err := b.Acquire()
 		require.ErrorIs(t, err, circuitbreaker.ErrNotAllowed)
 		p.Done(breaker.Success)
-		require.Equal(t, []string{"Allow", "MarkFailed"}, fake.heard())
-		requireTotals(t, b, breaker.Totals{Rejected: 1})
+		require.Equal(t, []string{"Allow", "MarkFailed"}, fake.Heard())
+		breakertest.RequireTotals(t, b, breaker.Totals{Rejected: 1})
 	}
 }
 
@@ -91,7 +91,7 @@ func TestAdapt_RealAegisOpensAndItsTotalsAddUp(t *testing.T) {
 			require.GreaterOrEqual(t, calls, uint64(100), "aegis opens at 100 calls at the earliest")
 			rejected++
 		}
-		requireTotals(t, b, breaker.Totals{Failure: calls, Rejected: rejected})
+		breakertest.RequireTotals(t, b, breaker.Totals{Failure: calls, Rejected: rejected})
 		require.Less(t, calls, uint64(10_000))
 	}
 }
@@ -102,7 +102,7 @@ func TestAdapt_ForeignErrorStaysReachable(t *testing.T) {
 		"wrapped":  fmt.Errorf("policy: %w", errRejected),
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := breaker.Adapt(&trio{rejection: foreign})
+			b := breaker.Adapt(&breakertest.Trio{Rejection: foreign})
 			_, fromAcquire := b.Acquire()
 			fromDo := breaker.Run(t.Context(), b, func(context.Context) error { panic("called") })
 			for _, err := range []error{fromAcquire, b.Allow(), fromDo} {
@@ -125,7 +125,7 @@ func TestAdapt_ForeignErrorStaysReachable(t *testing.T) {
 }
 
 func TestAdapt_ErrorOfAegisSaysNothingTwice(t *testing.T) {
-	b := breaker.Adapt(&trio{rejection: circuitbreaker.ErrNotAllowed})
+	b := breaker.Adapt(&breakertest.Trio{Rejection: circuitbreaker.ErrNotAllowed})
 	_, err := b.Acquire()
 	require.EqualError(t, err, "circuit breaker rejected the call: unknown")
 	require.NoError(t, errors.Unwrap(err))
@@ -134,7 +134,7 @@ func TestAdapt_ErrorOfAegisSaysNothingTwice(t *testing.T) {
 func TestAdapt_RejectionOfAWrappedBreakerOfOursIsHandedOn(t *testing.T) {
 	own := breaker.NewRejectedError("inner", breaker.HalfOpen, breaker.ReasonProbeLimit, time.Time{}, nil)
 	for _, rejection := range []error{own, fmt.Errorf("inner: %w", own)} {
-		b := breaker.Adapt(&trio{rejection: rejection})
+		b := breaker.Adapt(&breakertest.Trio{Rejection: rejection})
 		_, err := b.Acquire()
 		require.Same(t, own, err)
 		require.Same(t, own, b.Allow())
@@ -143,11 +143,11 @@ func TestAdapt_RejectionOfAWrappedBreakerOfOursIsHandedOn(t *testing.T) {
 
 func TestAdapt_StateIsThatOfTheLastAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fake := &trio{}
+		fake := &breakertest.Trio{}
 		made := time.Now()
 		b := breaker.Adapt(fake)
 		ask := func(acquire bool, rejection error) {
-			fake.reject(rejection)
+			fake.Reject(rejection)
 			if !acquire {
 				require.Equal(t, rejection == nil, b.Allow() == nil)
 				return
@@ -184,34 +184,27 @@ func TestAdapt_StateIsThatOfTheLastAnswer(t *testing.T) {
 }
 
 func TestAdapt_MarksWithoutIdentityPassThroughAndAreCounted(t *testing.T) {
-	fake := &trio{}
+	fake := &breakertest.Trio{}
 	b := breaker.Adapt(fake)
 	require.NoError(t, b.Allow())
 	b.MarkSuccess()
 	require.NoError(t, b.Allow())
 	b.MarkFailed()
-	require.Equal(t, []string{"Allow", "MarkSuccess", "Allow", "MarkFailed"}, fake.heard())
-	requireTotals(t, b, breaker.Totals{Success: 1, Failure: 1})
+	require.Equal(t, []string{"Allow", "MarkSuccess", "Allow", "MarkFailed"}, fake.Heard())
+	breakertest.RequireTotals(t, b, breaker.Totals{Success: 1, Failure: 1})
 
-	fake.reject(circuitbreaker.ErrNotAllowed)
+	fake.Reject(circuitbreaker.ErrNotAllowed)
 	require.Error(t, b.Allow())
-	requireTotals(t, b, breaker.Totals{Success: 1, Failure: 1, Rejected: 1})
+	breakertest.RequireTotals(t, b, breaker.Totals{Success: 1, Failure: 1, Rejected: 1})
 	b.MarkFailed()
-	requireTotals(t, b, breaker.Totals{Success: 1, Failure: 1, Rejected: 1})
-	require.Equal(t, []string{"Allow", "MarkFailed"}, fake.heard())
+	breakertest.RequireTotals(t, b, breaker.Totals{Success: 1, Failure: 1, Rejected: 1})
+	require.Equal(t, []string{"Allow", "MarkFailed"}, fake.Heard())
 	b.MarkFailed()
-	requireTotals(t, b, breaker.Totals{Success: 1, Failure: 2, Rejected: 1})
+	breakertest.RequireTotals(t, b, breaker.Totals{Success: 1, Failure: 2, Rejected: 1})
 }
-
-type clientTransport struct {
-	transport.Transporter
-	operation string
-}
-
-func (t *clientTransport) Operation() string { return t.operation }
 
 func TestAdapt_BehindKratosMiddlewareBooksEachRejectionOnce(t *testing.T) {
-	ctx := transport.NewClientContext(t.Context(), &clientTransport{operation: "/helloworld.v1.Greeter/SayHello"})
+	ctx := breakertest.ClientContext(t.Context(), "/helloworld.v1.Greeter/SayHello")
 	for _, host := range []struct {
 		name string
 		make func() breaker.Breaker
@@ -244,7 +237,7 @@ func TestAdapt_BehindKratosMiddlewareBooksEachRejectionOnce(t *testing.T) {
 				default:
 					want.Success++
 				}
-				requireTotals(t, b, want)
+				breakertest.RequireTotals(t, b, want)
 			}
 			require.Greater(t, want.Rejected, uint64(300))
 		})
@@ -252,16 +245,16 @@ func TestAdapt_BehindKratosMiddlewareBooksEachRejectionOnce(t *testing.T) {
 }
 
 func TestAdapt_BehindKratosMiddlewareTheBreakerIsToldWhatKratosTells(t *testing.T) {
-	ctx := transport.NewClientContext(t.Context(), &clientTransport{operation: "/helloworld.v1.Greeter/SayHello"})
-	alone, adapted := &trio{}, &trio{}
+	ctx := breakertest.ClientContext(t.Context(), "/helloworld.v1.Greeter/SayHello")
+	alone, adapted := &breakertest.Trio{}, &breakertest.Trio{}
 	for _, step := range []struct {
 		rejection, end error
 	}{{nil, nil}, {nil, errBackend}, {circuitbreaker.ErrNotAllowed, nil}, {errRejected, nil}, {nil, nil}} {
-		for fake, host := range map[*trio]circuitbreaker.CircuitBreaker{alone: alone, adapted: breaker.Adapt(adapted)} {
-			fake.reject(step.rejection)
+		for fake, host := range map[*breakertest.Trio]circuitbreaker.CircuitBreaker{alone: alone, adapted: breaker.Adapt(adapted)} {
+			fake.Reject(step.rejection)
 			m := kratoscb.Client(kratoscb.WithCircuitBreaker(func() circuitbreaker.CircuitBreaker { return host }))
 			_, _ = m(func(context.Context, any) (any, error) { return nil, step.end })(ctx, nil)
 		}
-		require.Equal(t, alone.heard(), adapted.heard())
+		require.Equal(t, alone.Heard(), adapted.Heard())
 	}
 }

@@ -12,13 +12,13 @@ import (
 	kratoserrors "github.com/go-kratos/kratos/v2/errors"
 	"github.com/go-kratos/kratos/v2/middleware"
 	kratoscb "github.com/go-kratos/kratos/v2/middleware/circuitbreaker"
-	"github.com/go-kratos/kratos/v2/transport"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 
 	"github.com/kratos-breaker/breaker"
 	cberrors "github.com/kratos-breaker/breaker/errors"
 	"github.com/kratos-breaker/breaker/group"
+	"github.com/kratos-breaker/breaker/internal/breakertest"
 	cbmiddleware "github.com/kratos-breaker/breaker/middleware/circuitbreaker"
 	"github.com/kratos-breaker/breaker/sre"
 )
@@ -164,13 +164,13 @@ func TestAPI_EveryOptionTogetherInOneProgram(t *testing.T) {
 		reply, err := call(t.Context(), "users")
 		require.Equal(t, step.end, err)
 		require.Equal(t, "fresh", reply)
-		want := add(before, step.want)
+		want := breakertest.Add(before, step.want)
 		want.Offered++
 		want.Allowed++
 		require.Equal(t, want, breakers.Get("users").Snapshot().Totals)
 	}
 	failOften(breakers.Get("users"))
-	mustReject(t, func() bool {
+	breakertest.MustReject(t, func() bool {
 		reply, _ := call(t.Context(), "users")
 		return reply == "stale users"
 	})
@@ -191,14 +191,14 @@ func TestAPI_ProgramWrittenForKratosRunsUnchanged(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx := transport.NewClientContext(t.Context(), &clientTransport{operation: "/helloworld.v1.Greeter/SayHello"})
+			ctx := breakertest.ClientContext(t.Context(), "/helloworld.v1.Greeter/SayHello")
 			m := circuitbreaker.Client()
 			calls := 0
 			call := m(func(context.Context, any) (any, error) {
 				calls++
 				return nil, kratoserrors.ServiceUnavailable("DOWN", "down")
 			})
-			mustReject(t, func() bool {
+			breakertest.MustReject(t, func() bool {
 				_, err := call(ctx, nil)
 				return errors.Is(err, circuitbreaker.ErrNotAllowed)
 			})

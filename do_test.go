@@ -12,51 +12,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/internal/breakertest"
 	"github.com/kratos-breaker/breaker/sre"
 )
 
 const longWindow = time.Hour
 
 var errBackend = errors.New("the backend is down")
-
-// mustReject calls until the breaker rejects. An adaptive breaker lets a call
-// in ten thousand through.
-func mustReject(t *testing.T, call func() (rejected bool)) {
-	t.Helper()
-	for range 1000 {
-		if call() {
-			return
-		}
-	}
-	t.Fatal("1000 calls, and the breaker rejected none")
-}
-
-// endOf runs f in a goroutine of its own and tells how it ended: with a panic,
-// by returning, or, if neither, with runtime.Goexit.
-func endOf(f func()) (panicked any, returned bool) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer func() { panicked = recover() }()
-		f()
-		returned = true
-	}()
-	<-done
-	return panicked, returned
-}
-
-func requireTotals(t *testing.T, b breaker.Breaker, want breaker.Totals) {
-	t.Helper()
-	want.Allowed = want.Success + want.Failure + want.Ignored + want.InFlight
-	want.Offered = want.Allowed + want.Rejected
-	require.Equal(t, want, b.Snapshot().Totals)
-}
-
-func canceled() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	return ctx
-}
 
 func expired(t *testing.T) context.Context {
 	ctx, cancel := context.WithDeadline(context.Background(), time.Now().Add(-time.Second))
@@ -77,19 +39,19 @@ func TestDo_ReturnsValueAndErrorOfTheFunctionUnchanged(t *testing.T) {
 			})
 			require.Same(t, value, got, "the value is kept next to the error")
 			require.Same(t, errBackend, err)
-			requireTotals(t, b, breaker.Totals{Failure: 1})
+			breakertest.RequireTotals(t, b, breaker.Totals{Failure: 1})
 
 			got, err = breaker.Do(ctx, b, func(context.Context) (*int, error) { return value, nil })
 			require.Same(t, value, got)
 			require.NoError(t, err)
-			requireTotals(t, b, breaker.Totals{Success: 1, Failure: 1})
+			breakertest.RequireTotals(t, b, breaker.Totals{Success: 1, Failure: 1})
 
 			require.Same(t, errBackend, breaker.Run(ctx, b, func(context.Context) error { return errBackend }))
 			require.NoError(t, breaker.Run(ctx, b, func(c context.Context) error {
 				require.Equal(t, "mine", c.Value(key{}))
 				return nil
 			}))
-			requireTotals(t, b, breaker.Totals{Success: 2, Failure: 2})
+			breakertest.RequireTotals(t, b, breaker.Totals{Success: 2, Failure: 2})
 		})
 	}
 }
@@ -99,10 +61,10 @@ func TestDo_PermitIsOutWhileTheFunctionRuns(t *testing.T) {
 		t.Run(kind.name, func(t *testing.T) {
 			b := kind.make()
 			require.NoError(t, breaker.Run(t.Context(), b, func(context.Context) error {
-				requireTotals(t, b, breaker.Totals{InFlight: 1})
+				breakertest.RequireTotals(t, b, breaker.Totals{InFlight: 1})
 				return nil
 			}))
-			requireTotals(t, b, breaker.Totals{Success: 1})
+			breakertest.RequireTotals(t, b, breaker.Totals{Success: 1})
 		})
 	}
 }
@@ -115,17 +77,17 @@ func TestDo_OutcomesByDefault(t *testing.T) {
 		want breaker.Outcome
 	}{
 		{"no error", context.Background(), nil, breaker.Success},
-		{"no error for a caller who gave up", canceled(), nil, breaker.Success},
+		{"no error for a caller who gave up", breakertest.Canceled(), nil, breaker.Success},
 		{"an error", context.Background(), errBackend, breaker.Failure},
-		{"an error for a caller who gave up", canceled(), errBackend, breaker.Failure},
-		{"Canceled for a caller who gave up", canceled(), context.Canceled, breaker.Ignored},
-		{"wrapped Canceled for a caller who gave up", canceled(), fmt.Errorf("call: %w", context.Canceled), breaker.Ignored},
-		{"joined Canceled for a caller who gave up", canceled(), errors.Join(errBackend, context.Canceled), breaker.Ignored},
+		{"an error for a caller who gave up", breakertest.Canceled(), errBackend, breaker.Failure},
+		{"Canceled for a caller who gave up", breakertest.Canceled(), context.Canceled, breaker.Ignored},
+		{"wrapped Canceled for a caller who gave up", breakertest.Canceled(), fmt.Errorf("call: %w", context.Canceled), breaker.Ignored},
+		{"joined Canceled for a caller who gave up", breakertest.Canceled(), errors.Join(errBackend, context.Canceled), breaker.Ignored},
 		{"Canceled while nobody gave up", context.Background(), context.Canceled, breaker.Failure},
 		{"Canceled after the caller's deadline", expired(t), context.Canceled, breaker.Failure},
 		{"DeadlineExceeded", context.Background(), context.DeadlineExceeded, breaker.Failure},
 		{"DeadlineExceeded after the caller's deadline", expired(t), context.DeadlineExceeded, breaker.Failure},
-		{"DeadlineExceeded for a caller who gave up", canceled(), context.DeadlineExceeded, breaker.Failure},
+		{"DeadlineExceeded for a caller who gave up", breakertest.Canceled(), context.DeadlineExceeded, breaker.Failure},
 		{"rejection by another breaker", context.Background(), rejection(), breaker.Ignored},
 		{"wrapped rejection by another breaker", context.Background(), fmt.Errorf("call: %w", rejection()), breaker.Ignored},
 	} {
@@ -134,7 +96,7 @@ func TestDo_OutcomesByDefault(t *testing.T) {
 				b := kind.make()
 				err := breaker.Run(row.ctx, b, func(context.Context) error { return row.err })
 				require.Equal(t, row.err, err)
-				requireTotals(t, b, totalsOf(row.want))
+				breakertest.RequireTotals(t, b, totalsOf(row.want))
 			}
 		})
 	}
@@ -143,12 +105,12 @@ func TestDo_OutcomesByDefault(t *testing.T) {
 // Kratos' middleware and aegis' own examples hand aegis' error on as it is.
 func TestDo_RejectionByAnAegisBreakerIsIgnored(t *testing.T) {
 	outer := sre.NewBreaker()
-	inner := &trio{rejection: circuitbreaker.ErrNotAllowed}
+	inner := &breakertest.Trio{Rejection: circuitbreaker.ErrNotAllowed}
 	for _, wrap := range []string{"%w", "call: %w"} {
 		err := breaker.Run(t.Context(), outer, func(context.Context) error { return fmt.Errorf(wrap, inner.Allow()) })
 		require.ErrorIs(t, err, circuitbreaker.ErrNotAllowed)
 	}
-	requireTotals(t, outer, breaker.Totals{Ignored: 2})
+	breakertest.RequireTotals(t, outer, breaker.Totals{Ignored: 2})
 }
 
 // net/http fails a cancelled call with the cause of the cancellation, and
@@ -163,15 +125,15 @@ func TestDo_CauseOfTheCallersCancellationIsIgnored(t *testing.T) {
 		return fmt.Errorf("call: %w", context.Cause(ctx))
 	})
 	require.ErrorIs(t, err, errSibling)
-	requireTotals(t, b, breaker.Totals{Ignored: 1})
+	breakertest.RequireTotals(t, b, breaker.Totals{Ignored: 1})
 
 	err = breaker.Run(ctx, b, func(ctx context.Context) error { return fmt.Errorf("call: %w", ctx.Err()) })
 	require.ErrorIs(t, err, context.Canceled)
-	requireTotals(t, b, breaker.Totals{Ignored: 2})
+	breakertest.RequireTotals(t, b, breaker.Totals{Ignored: 2})
 
 	err = breaker.Run(ctx, b, func(context.Context) error { return errBackend })
 	require.Same(t, errBackend, err)
-	requireTotals(t, b, breaker.Totals{Ignored: 2, Failure: 1})
+	breakertest.RequireTotals(t, b, breaker.Totals{Ignored: 2, Failure: 1})
 }
 
 func rejection() *breaker.RejectedError {
@@ -208,10 +170,10 @@ func TestDo_ClassifierDecides(t *testing.T) {
 						require.Equal(t, end, err)
 						return row.says
 					})
-					_, err := breaker.Do(canceled(), b, func(context.Context) (int, error) { return 1, end }, says)
+					_, err := breaker.Do(breakertest.Canceled(), b, func(context.Context) (int, error) { return 1, end }, says)
 					require.Equal(t, end, err)
 					require.Equal(t, 1, asked)
-					requireTotals(t, b, totalsOf(row.want))
+					breakertest.RequireTotals(t, b, totalsOf(row.want))
 				}
 			})
 		}
@@ -229,9 +191,9 @@ func TestDo_LastOptionOfAKindCounts(t *testing.T) {
 	_, err := breaker.Do(t.Context(), b, func(context.Context) (int, error) { return 0, errBackend },
 		always(breaker.Failure), answer(1), always(breaker.Success), breaker.Option{})
 	require.Same(t, errBackend, err)
-	requireTotals(t, b, breaker.Totals{Success: 1})
+	breakertest.RequireTotals(t, b, breaker.Totals{Success: 1})
 
-	n, err := breaker.Do(t.Context(), breaker.Adapt(&trio{rejection: circuitbreaker.ErrNotAllowed}),
+	n, err := breaker.Do(t.Context(), breaker.Adapt(&breakertest.Trio{Rejection: circuitbreaker.ErrNotAllowed}),
 		func(context.Context) (int, error) { return 0, nil }, answer(1), answer(2), always(breaker.Failure))
 	require.NoError(t, err)
 	require.Equal(t, 2, n)
@@ -241,7 +203,7 @@ func TestDo_RejectedCallReturnsTheRejectionAndTheZeroValue(t *testing.T) {
 	for _, kind := range unwilling {
 		t.Run(kind.name, func(t *testing.T) {
 			b := kind.make()
-			mustReject(t, func() bool {
+			breakertest.MustReject(t, func() bool {
 				before, called := b.Snapshot().Totals, false
 				n, err := breaker.Do(t.Context(), b, func(context.Context) (int, error) {
 					called = true
@@ -288,7 +250,7 @@ func TestDo_FallbackAnswersForARejectionOnly(t *testing.T) {
 	for _, kind := range unwilling {
 		b := kind.make()
 		asked = 0
-		mustReject(t, func() bool {
+		breakertest.MustReject(t, func() bool {
 			s, err := breaker.Do(ctx, b, func(context.Context) (string, error) { return "", nil }, fallback)
 			if asked == 0 {
 				return false
@@ -310,12 +272,12 @@ func TestRun_FallbackAnswersForARejectionOnly(t *testing.T) {
 		asked = append(asked, rejected)
 		return answer
 	})
-	fake := &trio{}
+	fake := &breakertest.Trio{}
 	b := breaker.Adapt(fake)
 	require.Same(t, errBackend, breaker.Run(t.Context(), b, func(context.Context) error { return errBackend }, fallback))
 	require.Empty(t, asked)
 
-	fake.reject(circuitbreaker.ErrNotAllowed)
+	fake.Reject(circuitbreaker.ErrNotAllowed)
 	fn := func(context.Context) error { panic("called") }
 	require.NoError(t, breaker.Run(t.Context(), b, fn, fallback))
 	answer = errAnswer
@@ -356,7 +318,7 @@ func TestDo_FallbackForAnotherTypePanicsBeforeAPermitIsTaken(t *testing.T) {
 
 func TestDo_NilArgumentIsAnErrorAndTakesNoPermit(t *testing.T) {
 	var noContext context.Context
-	fake := &trio{}
+	fake := &breakertest.Trio{}
 	b := breaker.Adapt(fake)
 	fn := func(context.Context) (int, error) { panic("called") }
 	run := func(context.Context) error { panic("called") }
@@ -375,8 +337,8 @@ func TestDo_NilArgumentIsAnErrorAndTakesNoPermit(t *testing.T) {
 		require.EqualError(t, row.call(), row.want)
 		require.NotErrorIs(t, row.call(), circuitbreaker.ErrNotAllowed, "it is no rejection")
 	}
-	require.Empty(t, fake.heard())
-	requireTotals(t, b, breaker.Totals{})
+	require.Empty(t, fake.Heard())
+	breakertest.RequireTotals(t, b, breaker.Totals{})
 }
 
 func TestDo_NilOptionFunctionsPanic(t *testing.T) {
@@ -405,12 +367,12 @@ func TestDo_PanicIsAFailureAndGoesOnWithTheSameValue(t *testing.T) {
 		} {
 			t.Run(kind.name+"/"+name, func(t *testing.T) {
 				b := kind.make()
-				panicked, returned := endOf(func() { call(b) })
+				panicked, returned := breakertest.EndOf(func() { call(b) })
 				require.Same(t, value, panicked)
 				require.False(t, returned)
-				requireTotals(t, b, breaker.Totals{Failure: 1})
+				breakertest.RequireTotals(t, b, breaker.Totals{Failure: 1})
 				require.NoError(t, breaker.Run(t.Context(), b, func(context.Context) error { return nil }))
-				requireTotals(t, b, breaker.Totals{Success: 1, Failure: 1})
+				breakertest.RequireTotals(t, b, breaker.Totals{Success: 1, Failure: 1})
 			})
 		}
 	}
@@ -429,10 +391,10 @@ func TestDo_GoexitIsAFailureAndGoesOn(t *testing.T) {
 		} {
 			t.Run(kind.name+"/"+name, func(t *testing.T) {
 				b := kind.make()
-				panicked, returned := endOf(func() { call(b) })
+				panicked, returned := breakertest.EndOf(func() { call(b) })
 				require.Nil(t, panicked)
 				require.False(t, returned, "the goroutine ends")
-				requireTotals(t, b, breaker.Totals{Failure: 1})
+				breakertest.RequireTotals(t, b, breaker.Totals{Failure: 1})
 				require.NoError(t, breaker.Run(t.Context(), b, func(context.Context) error { return nil }))
 			})
 		}
@@ -445,9 +407,9 @@ func TestDo_PanickingFallbackLeavesNothingInFlight(t *testing.T) {
 	for _, kind := range unwilling {
 		t.Run(kind.name, func(t *testing.T) {
 			b := kind.make()
-			mustReject(t, func() bool {
+			breakertest.MustReject(t, func() bool {
 				before := b.Snapshot().Totals
-				panicked, returned := endOf(func() {
+				panicked, returned := breakertest.EndOf(func() {
 					_ = breaker.Run(t.Context(), b, func(context.Context) error { return nil }, fallback)
 				})
 				if returned {
@@ -474,15 +436,15 @@ func TestDo_NestedCallsSettleEachTheirOwnPermit(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Equal(t, 3, n)
-	requireTotals(t, outer, breaker.Totals{Success: 1, Failure: 1})
-	requireTotals(t, inner, breaker.Totals{Failure: 1})
+	breakertest.RequireTotals(t, outer, breaker.Totals{Success: 1, Failure: 1})
+	breakertest.RequireTotals(t, inner, breaker.Totals{Failure: 1})
 }
 
 func TestDo_RejectionByAnInnerBreakerIsIgnoredByTheOuterOne(t *testing.T) {
 	for _, kind := range unwilling {
 		t.Run(kind.name, func(t *testing.T) {
 			outer, inner := sre.NewBreaker(), kind.make()
-			mustReject(t, func() bool {
+			breakertest.MustReject(t, func() bool {
 				before := outer.Snapshot().Totals
 				asked := false
 				fallback := breaker.WithRunFallback(func(context.Context, error) error { asked = true; return nil })

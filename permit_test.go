@@ -10,40 +10,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/internal/breakertest"
 )
-
-var allOutcomes = []breaker.Outcome{breaker.Ignored, breaker.Success, breaker.Failure, breaker.Outcome(3), breaker.Outcome(255)}
-
-// slots is how many permits a breaker has room for in itself. The words of
-// further ones come from a pool that all breakers share.
-const slots = 7
-
-func acquire(t *testing.T, b breaker.Breaker, n int) []breaker.Permit {
-	t.Helper()
-	permits := make([]breaker.Permit, n)
-	for i := range permits {
-		var err error
-		permits[i], err = b.Acquire()
-		require.NoError(t, err)
-	}
-	return permits
-}
-
-func add(to breaker.Totals, o breaker.Outcome) breaker.Totals {
-	switch o {
-	case breaker.Success:
-		to.Success++
-	case breaker.Ignored:
-		to.Ignored++
-	default:
-		to.Failure++
-	}
-	return to
-}
 
 func TestPermit_ZeroValueSettlesNothing(t *testing.T) {
 	var p breaker.Permit
-	for _, o := range allOutcomes {
+	for _, o := range breakertest.Outcomes {
 		require.NotPanics(t, func() { p.Done(o) })
 	}
 }
@@ -52,7 +24,7 @@ func TestPermit_OfARejectionSettlesNothing(t *testing.T) {
 	for _, kind := range unwilling {
 		t.Run(kind.name, func(t *testing.T) {
 			b := kind.make()
-			mustReject(t, func() bool {
+			breakertest.MustReject(t, func() bool {
 				p, err := b.Acquire()
 				if err == nil {
 					return false
@@ -69,19 +41,19 @@ func TestPermit_OfARejectionSettlesNothing(t *testing.T) {
 
 func TestPermit_OnlyTheFirstDoneCounts(t *testing.T) {
 	for _, kind := range willing {
-		for _, first := range allOutcomes {
-			for _, second := range allOutcomes {
+		for _, first := range breakertest.Outcomes {
+			for _, second := range breakertest.Outcomes {
 				t.Run(fmt.Sprintf("%s/%v then %v", kind.name, first, second), func(t *testing.T) {
 					b := kind.make()
-					p := acquire(t, b, 1)[0]
+					p := breakertest.Acquire(t, b, 1)[0]
 					duplicate := p
-					requireTotals(t, b, breaker.Totals{InFlight: 1})
+					breakertest.RequireTotals(t, b, breaker.Totals{InFlight: 1})
 					p.Done(first)
-					requireTotals(t, b, add(breaker.Totals{}, first))
+					breakertest.RequireTotals(t, b, breakertest.Add(breaker.Totals{}, first))
 					p.Done(second)
 					duplicate.Done(second)
 					duplicate.Done(first)
-					requireTotals(t, b, add(breaker.Totals{}, first))
+					breakertest.RequireTotals(t, b, breakertest.Add(breaker.Totals{}, first))
 				})
 			}
 		}
@@ -92,9 +64,9 @@ func TestPermit_InvalidOutcomeIsAFailure(t *testing.T) {
 	for _, kind := range willing {
 		t.Run(kind.name, func(t *testing.T) {
 			b := kind.make()
-			acquire(t, b, 1)[0].Done(breaker.Outcome(3))
-			acquire(t, b, 1)[0].Done(breaker.Outcome(255))
-			requireTotals(t, b, breaker.Totals{Failure: 2})
+			breakertest.Acquire(t, b, 1)[0].Done(breaker.Outcome(3))
+			breakertest.Acquire(t, b, 1)[0].Done(breaker.Outcome(255))
+			breakertest.RequireTotals(t, b, breaker.Totals{Failure: 2})
 		})
 	}
 }
@@ -103,12 +75,12 @@ func TestPermit_NeverSettledStaysInFlight(t *testing.T) {
 	for _, kind := range willing {
 		t.Run(kind.name, func(t *testing.T) {
 			b := kind.make()
-			acquire(t, b, slots+3)
+			breakertest.Acquire(t, b, breakertest.Slots+3)
 			runtime.GC()
 			runtime.GC()
-			requireTotals(t, b, breaker.Totals{InFlight: slots + 3})
-			acquire(t, b, 1)[0].Done(breaker.Success)
-			requireTotals(t, b, breaker.Totals{InFlight: slots + 3, Success: 1})
+			breakertest.RequireTotals(t, b, breaker.Totals{InFlight: breakertest.Slots + 3})
+			breakertest.Acquire(t, b, 1)[0].Done(breaker.Success)
+			breakertest.RequireTotals(t, b, breaker.Totals{InFlight: breakertest.Slots + 3, Success: 1})
 		})
 	}
 }
@@ -118,16 +90,16 @@ func TestPermit_MayBeDoneInAnotherGoroutine(t *testing.T) {
 		t.Run(kind.name, func(t *testing.T) {
 			b := kind.make()
 			done := make(chan struct{})
-			for _, p := range acquire(t, b, slots+3) {
+			for _, p := range breakertest.Acquire(t, b, breakertest.Slots+3) {
 				go func() {
 					p.Done(breaker.Success)
 					done <- struct{}{}
 				}()
 			}
-			for range slots + 3 {
+			for range breakertest.Slots + 3 {
 				<-done
 			}
-			requireTotals(t, b, breaker.Totals{Success: slots + 3})
+			breakertest.RequireTotals(t, b, breaker.Totals{Success: breakertest.Slots + 3})
 		})
 	}
 }
@@ -142,23 +114,23 @@ func TestPermit_ManyInFlightSettleOnceEachInAnyOrder(t *testing.T) {
 		} {
 			t.Run(kind.name+"/"+name, func(t *testing.T) {
 				b := kind.make()
-				permits := acquire(t, b, n)
+				permits := breakertest.Acquire(t, b, n)
 				want := breaker.Totals{InFlight: n}
-				requireTotals(t, b, want)
+				breakertest.RequireTotals(t, b, want)
 				for i := range n {
-					p, o := permits[order(i)], allOutcomes[i%len(allOutcomes)]
+					p, o := permits[order(i)], breakertest.Outcomes[i%len(breakertest.Outcomes)]
 					p.Done(o)
 					p.Done(breaker.Success)
 					p.Done(breaker.Failure)
-					want = add(want, o)
+					want = breakertest.Add(want, o)
 					want.InFlight--
-					requireTotals(t, b, want)
+					breakertest.RequireTotals(t, b, want)
 				}
 				for _, p := range permits {
 					p.Done(breaker.Success)
 					p.Done(breaker.Failure)
 				}
-				requireTotals(t, b, want)
+				breakertest.RequireTotals(t, b, want)
 			})
 		}
 	}
@@ -166,22 +138,22 @@ func TestPermit_ManyInFlightSettleOnceEachInAnyOrder(t *testing.T) {
 
 func TestPermit_LateDoneDoesNotSettleTheNextPermitInItsPlace(t *testing.T) {
 	for _, kind := range willing {
-		for _, before := range []int{0, slots - 1, slots, slots + 3} {
-			for _, o := range allOutcomes {
+		for _, before := range []int{0, breakertest.Slots - 1, breakertest.Slots, breakertest.Slots + 3} {
+			for _, o := range breakertest.Outcomes {
 				t.Run(fmt.Sprintf("%s/%d in flight/%v", kind.name, before, o), func(t *testing.T) {
 					b := kind.make()
-					acquire(t, b, before)
-					late := acquire(t, b, 1)[0]
+					breakertest.Acquire(t, b, before)
+					late := breakertest.Acquire(t, b, 1)[0]
 					late.Done(o)
-					next := acquire(t, b, 1)[0]
-					want := add(breaker.Totals{InFlight: uint64(before) + 1}, o)
+					next := breakertest.Acquire(t, b, 1)[0]
+					want := breakertest.Add(breaker.Totals{InFlight: uint64(before) + 1}, o)
 					late.Done(breaker.Failure)
 					late.Done(breaker.Success)
-					requireTotals(t, b, want)
+					breakertest.RequireTotals(t, b, want)
 					next.Done(breaker.Failure)
 					want.InFlight--
 					want.Failure++
-					requireTotals(t, b, want)
+					breakertest.RequireTotals(t, b, want)
 				})
 			}
 		}
@@ -193,27 +165,27 @@ func TestPermit_LateDoneDoesNotSettleThePermitOfAnotherBreaker(t *testing.T) {
 	for _, kind := range willing {
 		t.Run(kind.name, func(t *testing.T) {
 			one, other := kind.make(), kind.make()
-			acquire(t, one, slots)
-			acquire(t, other, slots)
-			wantOne, wantOther := breaker.Totals{InFlight: slots}, breaker.Totals{InFlight: slots}
+			breakertest.Acquire(t, one, breakertest.Slots)
+			breakertest.Acquire(t, other, breakertest.Slots)
+			wantOne, wantOther := breaker.Totals{InFlight: breakertest.Slots}, breaker.Totals{InFlight: breakertest.Slots}
 			var late []breaker.Permit
 			for range 50 {
-				p := acquire(t, one, 1)[0]
+				p := breakertest.Acquire(t, one, 1)[0]
 				p.Done(breaker.Success)
 				wantOne.Success++
 				late = append(late, p)
-				q := acquire(t, other, 1)[0]
+				q := breakertest.Acquire(t, other, 1)[0]
 				wantOther.InFlight++
 				for _, p := range late {
 					p.Done(breaker.Failure)
 				}
-				requireTotals(t, one, wantOne)
-				requireTotals(t, other, wantOther)
+				breakertest.RequireTotals(t, one, wantOne)
+				breakertest.RequireTotals(t, other, wantOther)
 				q.Done(breaker.Success)
 				wantOther.InFlight--
 				wantOther.Success++
 			}
-			requireTotals(t, other, wantOther)
+			breakertest.RequireTotals(t, other, wantOther)
 		})
 	}
 }
@@ -221,18 +193,18 @@ func TestPermit_LateDoneDoesNotSettleThePermitOfAnotherBreaker(t *testing.T) {
 func TestPermit_Of64RacingGoroutinesExactlyOneSettles(t *testing.T) {
 	const racers, rounds = 64, 100
 	for _, kind := range willing {
-		for _, before := range []int{0, slots + 1} {
+		for _, before := range []int{0, breakertest.Slots + 1} {
 			t.Run(fmt.Sprintf("%s/%d in flight", kind.name, before), func(t *testing.T) {
 				b := kind.make()
-				acquire(t, b, before)
+				breakertest.Acquire(t, b, before)
 				for round := range rounds {
-					p := acquire(t, b, 1)[0]
+					p := breakertest.Acquire(t, b, 1)[0]
 					start := make(chan struct{})
 					var wg sync.WaitGroup
 					for i := range racers {
 						wg.Go(func() {
 							<-start
-							p.Done(allOutcomes[i%len(allOutcomes)])
+							p.Done(breakertest.Outcomes[i%len(breakertest.Outcomes)])
 						})
 					}
 					close(start)
@@ -251,9 +223,9 @@ func TestPermit_ExactlyOneMarkReachesAnAdaptedBreaker(t *testing.T) {
 	var marks counting
 	b := breaker.Adapt(&marks)
 	var wg sync.WaitGroup
-	for _, p := range acquire(t, b, permits) {
+	for _, p := range breakertest.Acquire(t, b, permits) {
 		for i := range racers {
-			wg.Go(func() { p.Done(allOutcomes[i%len(allOutcomes)]) })
+			wg.Go(func() { p.Done(breakertest.Outcomes[i%len(breakertest.Outcomes)]) })
 		}
 	}
 	wg.Wait()

@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/internal/breakertest"
 )
 
 // issued is a permit and what a model knows about it.
@@ -29,7 +30,7 @@ func TestPermit_TotalsFollowTheModel(t *testing.T) {
 				rt.Repeat(map[string]func(*rapid.T){
 					"acquire": func(rt *rapid.T) {
 						n := rapid.IntRange(0, 1).Draw(rt, "breaker")
-						for range rapid.IntRange(1, slots+2).Draw(rt, "permits") {
+						for range rapid.IntRange(1, breakertest.Slots+2).Draw(rt, "permits") {
 							p, err := breakers[n].Acquire()
 							require.NoError(rt, err)
 							permits = append(permits, &issued{permit: p, breaker: n})
@@ -41,11 +42,11 @@ func TestPermit_TotalsFollowTheModel(t *testing.T) {
 							rt.Skip("none was issued")
 						}
 						p := rapid.SampledFrom(permits).Draw(rt, "permit")
-						o := rapid.SampledFrom(allOutcomes).Draw(rt, "outcome")
+						o := rapid.SampledFrom(breakertest.Outcomes).Draw(rt, "outcome")
 						p.permit.Done(o)
 						if !p.settled {
 							p.settled = true
-							want[p.breaker] = add(want[p.breaker], o)
+							want[p.breaker] = breakertest.Add(want[p.breaker], o)
 							want[p.breaker].InFlight--
 						}
 					},

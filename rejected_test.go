@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/internal/breakertest"
 	"github.com/kratos-breaker/breaker/sre"
 )
 
@@ -123,7 +124,7 @@ func TestRejectedError_IsTheErrNotAllowedOfKratosToo(t *testing.T) {
 	for range 1000 {
 		b.MarkFailed()
 	}
-	mustReject(t, func() bool {
+	breakertest.MustReject(t, func() bool {
 		_, err := breaker.Do(t.Context(), b, func(context.Context) (int, error) { return 0, nil })
 		if err == nil {
 			return false

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/internal/breakertest"
 	"github.com/kratos-breaker/breaker/sre"
 )
 
@@ -32,7 +33,7 @@ func TestDo_TotalsAreExactAfter64Goroutines(t *testing.T) {
 	} {
 		t.Run(kind.name, func(t *testing.T) {
 			var success, failure, ignored, rejected atomic.Uint64
-			gaveUp := canceled()
+			gaveUp := breakertest.Canceled()
 			call := func(r *rand.Rand) {
 				what, settled := r.IntN(8), false
 				defer func() { // a panic or Goexit
@@ -92,7 +93,7 @@ func TestDo_TotalsAreExactAfter64Goroutines(t *testing.T) {
 				Success: success.Load(), Failure: failure.Load(), Ignored: ignored.Load(), Rejected: rejected.Load(),
 			}
 			require.EqualValues(t, goroutines*calls, want.Success+want.Failure+want.Ignored+want.Rejected)
-			requireTotals(t, kind.b, want)
+			breakertest.RequireTotals(t, kind.b, want)
 			for _, n := range []uint64{want.Success, want.Failure, want.Ignored, want.Rejected} {
 				require.NotZero(t, n)
 			}
@@ -118,7 +119,7 @@ func TestSnapshot_AddsUpAtEveryMoment(t *testing.T) {
 						default:
 						}
 						if p, err := b.Acquire(); err == nil {
-							p.Done(allOutcomes[n%len(allOutcomes)])
+							p.Done(breakertest.Outcomes[n%len(breakertest.Outcomes)])
 						}
 					}
 				})

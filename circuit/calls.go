@@ -131,7 +131,9 @@ func (p *call) SettleResult(t breaker.Ticket, r breaker.Result) {
 		b.countOutside(r.Outcome)
 		return
 	}
-	b.roll(now)
+	if slow || r.Outcome != breaker.Ignored {
+		b.roll(now)
+	}
 	if slow {
 		b.watch.Store(true) // before the counts are read: see reconsider
 		b.calls.scratch.Fail()

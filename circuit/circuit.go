@@ -47,7 +47,7 @@ type Breaker struct {
 	*core
 
 	ledger ledger.Ledger // calls of the closed state, and rejections
-	_      [16]byte
+	_      [8]byte
 }
 
 // core is what calls of a closed and healthy breaker do not touch.
@@ -185,7 +185,7 @@ func (b *Breaker) acquireLocked() (p breaker.Permit, err error) {
 		b.ledger.Reject()
 		return p, rejection
 	case b.machine.state == breaker.HalfOpen:
-		return b.probe(now, false), nil
+		return b.probe(now), nil
 	case v.timedCalls:
 		return b.calls.take(now, v), nil
 	}
@@ -239,13 +239,15 @@ func (b *Breaker) decide(now int64) *breaker.RejectedError {
 }
 
 // probe lets a probe through.
-func (b *Breaker) probe(now int64, anonymous bool) breaker.Permit {
+func (b *Breaker) probe(now int64) breaker.Permit {
 	t := ticket(&b.outside)
-	b.machine.running = append(b.machine.running, probe{
-		ticket: t, anonymous: anonymous,
-		began: now, leaseEnds: now + int64(b.options.probes.lease),
-	})
+	b.run(probe{ticket: t}, now)
 	return breaker.NewPermit(b.view.Load(), t)
+}
+
+func (b *Breaker) run(p probe, now int64) {
+	p.began, p.leaseEnds = now, now+int64(b.options.probes.lease)
+	b.machine.running = append(b.machine.running, p)
 }
 
 // Settle takes a permit back.
@@ -276,7 +278,10 @@ func (v *view) SettleResult(t breaker.Ticket, r breaker.Result) {
 		}
 		return
 	}
-	p, wanted := b.machine.find(func(p probe) bool { return p.ticket == t })
+	p, wanted := find(&b.machine.running, func(p probe) bool { return p.ticket == t })
+	if !wanted {
+		find(&b.machine.strays, func(p probe) bool { return p.ticket == t })
+	}
 	switch {
 	case !b.outside.Settle(t.Word, t.Serial, 0):
 	case wanted:
@@ -418,12 +423,15 @@ func (b *Breaker) probed(now int64, p probe, r breaker.Result) {
 	}
 }
 
-// find takes a probe out of the running ones.
-func (m *machine) find(wanted func(probe) bool) (p probe, ok bool) {
-	if i := slices.IndexFunc(m.running, wanted); i >= 0 {
-		return m.take(i), true
+// find takes a probe out of some.
+func find(some *[]probe, wanted func(probe) bool) (p probe, ok bool) {
+	i := slices.IndexFunc(*some, wanted)
+	if i < 0 {
+		return p, false
 	}
-	return p, false
+	p = (*some)[i]
+	*some = slices.Delete(*some, i, i+1)
+	return p, true
 }
 
 // advance does what the passing of time has led to: the mode ends, and probes
@@ -434,12 +442,25 @@ func (b *Breaker) advance(now int64) {
 		b.publish()
 	}
 	for p, ok := b.machine.takeLost(now); ok; p, ok = b.machine.takeLost(now) {
-		b.outside.Settle(p.ticket.Word, p.ticket.Serial, 0)
-		b.outside.Fail()
+		b.lose(p)
 		b.machine.result(false)
-		if b.options.probes.verdict(&b.machine) == breaker.Open {
+		switch b.options.probes.verdict(&b.machine) {
+		case breaker.Closed:
+			b.become(breaker.Closed, p.leaseEnds, causeProbes)
+		case breaker.Open:
 			b.open(p.leaseEnds, causeProbes, nil)
 		}
+	}
+	for p, ok := b.machine.takeStray(now); ok; p, ok = b.machine.takeStray(now) {
+		b.lose(p)
+	}
+}
+
+// lose gives a probe up.
+func (b *Breaker) lose(p probe) {
+	if !p.anonymous { // such a call counts when it is marked
+		b.outside.Settle(p.ticket.Word, p.ticket.Serial, 0)
+		b.outside.Fail()
 	}
 }
 
@@ -459,8 +480,9 @@ func (b *Breaker) allowSlow(v *view) error {
 		b.rejectUnmarked(now)
 		return v.rejection
 	}
+	var p breaker.Permit
 	b.mu.Lock()
-	defer b.unlock(nil)
+	defer b.unlock(&p)
 	b.advance(now)
 	b.checkOverdue(now)
 	rejection := b.decide(now)
@@ -471,10 +493,16 @@ func (b *Breaker) allowSlow(v *view) error {
 		b.rejectUnmarked(now)
 		return rejection
 	case b.machine.state == breaker.HalfOpen:
-		b.probe(now, true)
+		b.run(probe{anonymous: true}, now)
+		p = breaker.NewPermit((*anonymous)(b), breaker.Ticket{})
 	}
 	return nil
 }
+
+// anonymous settles a probe that Allow let through, if Allow did not return.
+type anonymous Breaker
+
+func (a *anonymous) Settle(_ breaker.Ticket, o breaker.Outcome) { (*Breaker)(a).mark(o) }
 
 func (b *Breaker) rejectUnmarked(now int64) {
 	if b.options.unmarked {
@@ -521,8 +549,7 @@ func (b *Breaker) mark(o breaker.Outcome) {
 	now := b.now()
 	b.advance(now)
 	r := breaker.Result{Outcome: o}
-	if p, ok := b.machine.find(func(p probe) bool { return p.anonymous }); ok {
-		b.outside.Settle(p.ticket.Word, p.ticket.Serial, 0)
+	if p, ok := find(&b.machine.running, func(p probe) bool { return p.anonymous }); ok {
 		b.probed(now, p, r)
 		return
 	}

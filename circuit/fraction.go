@@ -7,30 +7,28 @@ type fraction struct{ num, den uint64 }
 func (f fraction) reached(part, whole uint64) bool { return part*f.den >= f.num*whole }
 
 // fractionOf returns the simplest fraction that ratio can mean: the one with
-// the smallest denominator within 1e-9 of it. So 0.07 means 7 of 100 and 2.0/3
-// means 2 of 3, neither of which a float64 can be. The ratio is in (0, 1].
+// the smallest denominator within a billionth of it. So 0.07 means 7 of 100 and
+// 2.0/3 means 2 of 3, neither of which a float64 can be. The ratio is in
+// [0.000001, 1].
 //
 // The fractions are walked in the Stern-Brocot tree, see Graham, Knuth and
 // Patashnik, Concrete Mathematics, section 4.5. A step goes as far to one side
 // as it can, so there are few: the denominator at least doubles with two steps,
-// and stays below 1e5.
+// and stays below 1e9. Products with counts below 1e10 fit into a uint64.
 func fractionOf(ratio float64) fraction {
-	const tolerance = 1e-9
+	tolerance := ratio * 1e-9
+	below := func(f fraction) bool { return ratio-f.float() > tolerance }
+	above := func(f fraction) bool { return f.float()-ratio > tolerance }
 	// The ratio lies between low and high; their mediant comes next.
 	low, high := fraction{0, 1}, fraction{1, 1}
-	for {
-		switch {
-		case high.float()-ratio <= tolerance:
-			return high
-		case low.num > 0 && ratio-low.float() <= tolerance:
-			return low
-		}
-		low = low.towards(high, func(f fraction) bool { return f.float() < ratio-tolerance })
-		high = high.towards(low, func(f fraction) bool { return f.float() > ratio+tolerance })
-		if m := low.mediant(high, 1); m.float()-ratio <= tolerance && ratio-m.float() <= tolerance {
+	for above(high) {
+		low = low.towards(high, below)
+		high = high.towards(low, above)
+		if m := low.mediant(high, 1); !below(m) && !above(m) {
 			return m
 		}
 	}
+	return high
 }
 
 func (f fraction) float() float64 { return float64(f.num) / float64(f.den) }

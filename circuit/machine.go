@@ -36,8 +36,11 @@ type machine struct {
 	successes, faults uint64 // in a row
 	ifLost            time.Duration
 
-	// Open and half-open: what the state before had counted.
+	// Open: what the state before had counted.
 	ended breaker.Window
+
+	// Probes of earlier half-open states that are in flight, in the same order.
+	strays []probe
 }
 
 // streak counts consecutive outcomes. A success leaves no trace in it: at a
@@ -115,30 +118,54 @@ func (m *machine) takeLost(now int64) (p probe, ok bool) {
 	if m.state != breaker.HalfOpen || len(m.running) == 0 || m.running[0].leaseEnds > now {
 		return p, false
 	}
-	return m.take(0), true
+	p, m.running = m.running[0], m.running[1:]
+	return p, true
 }
 
-func (m *machine) take(i int) probe {
-	p := m.running[i]
-	m.running = append(m.running[:i], m.running[i+1:]...)
-	return p
+// takeStray takes out the first probe of an earlier half-open state whose lease
+// has ended.
+func (m *machine) takeStray(now int64) (p probe, ok bool) {
+	if len(m.strays) == 0 || m.strays[0].leaseEnds > now {
+		return p, false
+	}
+	p, m.strays = m.strays[0], m.strays[1:]
+	return p, true
 }
 
-// derive moves a copy on to the state of now, as calls would find it.
-func (m *machine) derive(now int64, p probing) {
-	for lost, ok := m.takeLost(now); ok; lost, ok = m.takeLost(now) {
-		m.result(false)
-		if p.verdict(m) == breaker.Open {
-			m.state, m.since, m.cause = breaker.Open, lost.leaseEnds, causeProbes
-			m.until = lost.leaseEnds + int64(m.ifLost)
-			m.openings++
-			m.ended = m.window()
+// derive moves a copy on to the state of now, as calls would find it, and
+// returns how many probes that calls have not met yet are lost by then. The
+// successes so far are needed if the state becomes closed.
+func (m *machine) derive(now int64, p probing, counts ledger.Counts) (lost uint64) {
+	count := func(p probe) {
+		if !p.anonymous {
+			lost++
 		}
+	}
+	for l, ok := m.takeLost(now); ok; l, ok = m.takeLost(now) {
+		count(l)
+		m.result(false)
+		to := p.verdict(m)
+		if to == breaker.HalfOpen {
+			continue
+		}
+		m.ended = m.window()
+		m.state, m.since, m.cause = to, l.leaseEnds, causeProbes
+		m.strays, m.running = append(m.strays, m.running...), nil
+		if to == breaker.Closed {
+			m.openings, m.base, m.streak = 0, counts, streak{success: counts.Success}
+			continue
+		}
+		m.until = l.leaseEnds + int64(m.ifLost)
+		m.openings++
+	}
+	for l, ok := m.takeStray(now); ok; l, ok = m.takeStray(now) {
+		count(l)
 	}
 	if m.state == breaker.Open && now >= m.until {
 		m.state, m.since, m.cause = breaker.HalfOpen, m.until, causeDelay
 		m.success, m.failure, m.successes, m.faults, m.running = 0, 0, 0, 0, nil
 	}
+	return lost
 }
 
 // window returns what a half-open state has counted.

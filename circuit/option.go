@@ -75,7 +75,12 @@ func (o *options) once(option string) {
 
 // WithName sets the name that snapshots, events and errors carry; the default
 // is "".
-func WithName(name string) Option { return func(o *options) { o.name = name } }
+func WithName(name string) Option {
+	return func(o *options) {
+		o.once("WithName")
+		o.name = name
+	}
+}
 
 // WithListener adds a listener. It panics if l is nil.
 func WithListener(l breaker.Listener) Option {
@@ -270,8 +275,8 @@ func WithProbeLease(d time.Duration) Option {
 //	    closes the breaker, n failures reopen it
 //	WithFailureCount(m, n): n-m+1 successes of n probes close it, m failures
 //	    reopen it
-//	WithFailureRate(r, n, …): the verdict comes after n probes, and reopens it if
-//	    the share of failures is at least r
+//	WithFailureRate(r, n, …), WithSlowCallRate(…, r, n, …): the verdict comes
+//	    after n probes, and reopens it if the share of failures is at least r
 func WithProbesAsInClosed() Option { return func(o *options) { o.probesAsIn = true } }
 
 // WithDelay sets how long an open breaker rejects all calls before it lets the

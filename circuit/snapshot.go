@@ -19,9 +19,12 @@ func (b *Breaker) Snapshot() breaker.Snapshot {
 	defer b.mu.Unlock()
 	now := b.now()
 	m := b.machine
-	m.running = slices.Clone(m.running)
-	m.derive(now, b.options.probes)
-	return b.snapshot(&m, now)
+	m.running, m.strays = slices.Clone(m.running), slices.Clone(m.strays)
+	lost := m.derive(now, b.options.probes, b.ledger.Counts())
+	s := b.snapshot(&m, now)
+	s.Totals.InFlight -= lost
+	s.Totals.Failure += lost
+	return s
 }
 
 // snapshot describes m. The lock is held.
@@ -65,6 +68,14 @@ func (b *Breaker) window(m *machine, now int64) breaker.Window {
 	all := b.ledger.Counts()
 	c := all.Sub(m.base)
 	w := breaker.Window{Success: c.Success, Failure: c.Failure}
+	if b.machine.state != breaker.Closed { // derived: nothing has ended since
+		for _, meter := range b.meters {
+			if meter.ledger == &b.ledger {
+				w.Length = max(w.Length, meter.period)
+			}
+		}
+		return w
+	}
 	for _, r := range b.recent {
 		if n := uint64(r.span); r.kind == ofLast {
 			w.Failure = r.count(int64(all.Success + all.Failure))

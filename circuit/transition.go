@@ -25,6 +25,7 @@ func (b *Breaker) become(to breaker.State, at int64, cause string) {
 	*m = machine{
 		state: to, generation: m.generation + 1, since: at, cause: cause,
 		until: m.until, openings: m.openings, base: m.base, ended: ended,
+		strays: append(m.strays, m.running...),
 	}
 	if from == breaker.Open {
 		m.ended = breaker.Window{}
@@ -147,7 +148,7 @@ func (b *Breaker) askDelay(ask *asking) {
 		if m := &b.machine; m.generation == ask.generation {
 			m.until = m.since + int64(delay)
 			b.publish()
-			if b.withheld != nil {
+			if b.withheld != nil && b.withheld.Snapshot.Mode == breaker.Auto {
 				b.withheld.Snapshot.RetryAfter = max(0, delay-time.Duration(b.now()-m.since))
 			}
 			b.release()

@@ -26,8 +26,7 @@ type control struct {
 type overruled struct {
 	mode     atomic.Pointer[mode] // nil in Auto
 	outside  ledger.Ledger        // calls that the window knows nothing of, or only as rejected
-	admitted atomic.Uint64        // of those that it knows as rejected
-	would    atomic.Uint64        // of those, in DryRun
+	would    atomic.Uint64        // rejections that DryRun did not make
 	unmarked atomic.Int64         // when Allow rejected last because of the mode, ns
 }
 
@@ -146,13 +145,21 @@ func (b *Breaker) Reset() {
 	now := b.window.Now()
 	b.window.Clear(now, &b.ledger, b.budget.shut)
 	b.assess(1)
-	b.recordState(now, false, "reset")
+	b.recordState(now, 0, ledger.Counts{}, "reset")
 	b.deliver()
 }
 
+// judged writes down what the state is, now that the reject ratio after c is p.
+func (b *Breaker) judged(now int64, p float64, c ledger.Counts) {
+	if open := p > 0; open != (b.change.Load()&1 != 0) {
+		b.recordState(now, p, c, fmt.Sprintf("%d of %d calls within %v succeeded", c.Success, c.Total(), b.window.Length()))
+	}
+}
+
 // recordState writes down when the state changed, and adds the event.
-func (b *Breaker) recordState(now int64, open bool, cause string) {
+func (b *Breaker) recordState(now int64, p float64, decidedFrom ledger.Counts, cause string) {
 	last := b.change.Load()
+	open := p > 0
 	if last&1 != 0 == open {
 		return
 	}
@@ -170,10 +177,11 @@ func (b *Breaker) recordState(now int64, open bool, cause string) {
 	if !b.change.CompareAndSwap(last, next) {
 		return // somebody else has, and told it
 	}
-	e := breaker.Event{From: breaker.Open, To: breaker.Closed, Cause: cause, At: b.window.Time(now), Snapshot: b.Snapshot()}
+	e := breaker.Event{From: breaker.Open, To: breaker.Closed, Cause: cause, At: b.window.Time(now)}
 	if open {
 		e.From, e.To = breaker.Closed, breaker.Open
 	}
+	e.Snapshot = b.snapshot(now, decidedFrom)
 	e.Snapshot.State, e.Snapshot.Since, e.Snapshot.Cause = e.To, e.At, cause
 	c.events.Add(e)
 }

@@ -11,7 +11,13 @@ import (
 // that end in between. It costs O(buckets), does not block, and changes nothing.
 func (b *Breaker) Snapshot() breaker.Snapshot {
 	now := b.window.Now()
-	recent := b.window.Counts(now, &b.ledger)
+	s := b.snapshot(now, b.window.Counts(now, &b.ledger))
+	s.Since = b.window.Time(b.stateSince(now, s.State))
+	return s
+}
+
+// snapshot describes the breaker when the window holds recent.
+func (b *Breaker) snapshot(now int64, recent ledger.Counts) breaker.Snapshot {
 	s := breaker.Snapshot{
 		Name:        b.name(),
 		RejectRatio: b.throttle.rejectRatio(recent),
@@ -26,7 +32,6 @@ func (b *Breaker) Snapshot() breaker.Snapshot {
 	if s.RejectRatio > 0 {
 		s.State = breaker.Open
 	}
-	s.Since = b.window.Time(b.stateSince(now, s.State))
 	if m, _ := b.modeAt(now); m != nil {
 		s.Mode = m.Mode
 		if m.until != never {
@@ -46,14 +51,8 @@ func (b *Breaker) totals() breaker.Totals {
 	if o == nil {
 		return breaker.Totals(b.ledger.Totals())
 	}
-	// In this order, or a call could be counted as admitted that is not yet
-	// among the rejected.
-	admitted, would := o.admitted.Load(), o.would.Load()
-	t := b.ledger.Totals()
-	t.Rejected -= admitted
-	t.Offered -= admitted
-	t = t.Add(o.outside.Totals())
-	t.WouldReject = would
+	t := b.ledger.Totals().Add(o.outside.Totals())
+	t.WouldReject = o.would.Load()
 	return breaker.Totals(t)
 }
 

@@ -8,7 +8,6 @@
 package sre
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -182,7 +181,11 @@ func (b *Breaker) decide() (p breaker.Permit, decided bool, err error) {
 	if b.window.Due(now) {
 		b.roll(now)
 	}
-	b.ledger.Reject()
+	if m == nil {
+		b.ledger.Reject()
+	} else {
+		b.ledger.Overrule()
+	}
 	if b.budget.left() { // it was set meanwhile: see assess
 		b.budget.spend(1)
 	}
@@ -190,7 +193,6 @@ func (b *Breaker) decide() (p breaker.Permit, decided bool, err error) {
 		b.deliver()
 		return p, true, b.reject()
 	}
-	o.admitted.Add(1)
 	if m.Mode == breaker.DryRun {
 		o.would.Add(1)
 	}
@@ -260,13 +262,6 @@ func (b *Breaker) admits(now int64) bool {
 	p := b.throttle.rejectRatio(c)
 	b.judged(now, p, c)
 	return p == 0 || rand.Float64() >= p
-}
-
-// judged writes down what the state is, now that the reject ratio is p.
-func (b *Breaker) judged(now int64, p float64, c ledger.Counts) {
-	if open := p > 0; open != (b.change.Load()&1 != 0) {
-		b.recordState(now, open, fmt.Sprintf("%d of %d calls within %v succeeded", c.Success, c.Total(), b.window.Length()))
-	}
 }
 
 // spendFailure spends from the budget after a failure was counted.

@@ -73,6 +73,7 @@ type Ledger struct {
 	failure     atomic.Uint64
 	ignored     atomic.Uint64
 	rejected    atomic.Uint64 // rejections that are booked
+	overruled   atomic.Uint64 // rejections that were not made
 	unmarked    atomic.Int64  // rejections that their mark will book
 	abandoned   atomic.Uint64 // rejections that were never marked
 	extra       atomic.Int32  // words from the pool that are out
@@ -172,6 +173,9 @@ func (l *Ledger) Ignore() { l.ignored.Add(1) }
 // Reject counts a rejection and books it at once.
 func (l *Ledger) Reject() { l.rejected.Add(1) }
 
+// Overrule books a rejection that was not made: Counts has it, Totals has not.
+func (l *Ledger) Overrule() { l.overruled.Add(1) }
+
 // RejectUnmarked counts a rejection that the next MarkFailed books.
 func (l *Ledger) RejectUnmarked() { l.unmarked.Add(1) }
 
@@ -206,7 +210,7 @@ func (l *Ledger) Unmarked() bool { return l.unmarked.Load() > 0 }
 func (l *Ledger) AbandonUnmarked() { l.abandoned.Add(uint64(l.unmarked.Swap(0))) }
 
 // Rejected returns the number of rejections that are booked.
-func (l *Ledger) Rejected() uint64 { return l.rejected.Load() }
+func (l *Ledger) Rejected() uint64 { return l.rejected.Load() + l.overruled.Load() }
 
 // Counts returns the counts since creation, of rejections the booked ones.
 // Each number only ever grows.
@@ -219,7 +223,7 @@ func (l *Ledger) Counts() Counts {
 		}
 	}
 	c.Failure = l.failure.Load()
-	c.Rejected = l.rejected.Load()
+	c.Rejected = l.Rejected()
 	return c
 }
 

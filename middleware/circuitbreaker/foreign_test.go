@@ -12,6 +12,7 @@ import (
 
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/group"
+	"github.com/kratos-breaker/breaker/internal/breakertest"
 	"github.com/kratos-breaker/breaker/middleware/circuitbreaker"
 	"github.com/kratos-breaker/breaker/sre"
 )
@@ -34,7 +35,7 @@ func TestForeign_ExactlyOneMarkPerCall(t *testing.T) {
 		{"no error", nil, context.Background(), nil, nil, "MarkSuccess", "MarkSuccess"},
 		{"a business error", nil, context.Background(), nil, kratoserrors.NotFound("X", ""), "MarkSuccess", "MarkSuccess"},
 		{"an error", nil, context.Background(), nil, errBackend, "MarkFailed", "MarkFailed"},
-		{"an ignored error", nil, canceled(), nil, context.Canceled, "MarkSuccess", "MarkIgnored"},
+		{"an ignored error", nil, breakertest.Canceled(), nil, context.Canceled, "MarkSuccess", "MarkIgnored"},
 		{"a cancellation from elsewhere", nil, context.Background(), nil, context.Canceled, "MarkFailed", "MarkFailed"},
 		{"a classifier says success", []circuitbreaker.Option{says(success)}, context.Background(), nil, errBackend, "MarkSuccess", "MarkSuccess"},
 		{"a classifier says failure", []circuitbreaker.Option{says(failure)}, context.Background(), nil, nil, "MarkFailed", "MarkFailed"},
@@ -42,20 +43,20 @@ func TestForeign_ExactlyOneMarkPerCall(t *testing.T) {
 		{"a classifier says nonsense", []circuitbreaker.Option{says(breaker.Outcome(9))}, context.Background(), nil, nil, "MarkFailed", "MarkFailed"},
 		{"rejected", nil, context.Background(), aegis.ErrNotAllowed, nil, "MarkFailed", "MarkFailed"},
 		{"rejected with an error of its own", nil, context.Background(), errBackend, nil, "MarkFailed", "MarkFailed"},
-		{"rejected for a caller who gave up", nil, canceled(), aegis.ErrNotAllowed, nil, "MarkFailed", "MarkFailed"},
+		{"rejected for a caller who gave up", nil, breakertest.Canceled(), aegis.ErrNotAllowed, nil, "MarkFailed", "MarkFailed"},
 		{"rejected with a classifier", []circuitbreaker.Option{says(success)}, context.Background(), aegis.ErrNotAllowed, nil, "MarkFailed", "MarkFailed"},
 		{"rejected with a fallback", []circuitbreaker.Option{fallback}, context.Background(), aegis.ErrNotAllowed, nil, "MarkFailed", "MarkFailed"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			plain, ignoring := &trio{rejection: row.rejection}, &ignoringTrio{trio{rejection: row.rejection}}
+			plain, ignoring := &breakertest.Trio{Rejection: row.rejection}, &breakertest.IgnoringTrio{Trio: breakertest.Trio{Rejection: row.rejection}}
 			ctx := clientContext(row.ctx, operation)
 			for range 3 {
 				call(ctx, t, answer(nil, row.end), append(row.opts, circuitbreaker.WithGroup(single(plain)))...)
 				call(ctx, t, answer(nil, row.end), append(row.opts, circuitbreaker.WithGroup(single(ignoring)))...)
 				call(ctx, t, answer(nil, row.end), append(row.opts, circuitbreaker.WithCircuitBreaker(
 					func() aegis.CircuitBreaker { return ignoring }))...)
-				require.Equal(t, []string{"Allow", row.plain}, plain.heard())
-				require.Equal(t, []string{"Allow", row.ignoring, "Allow", row.ignoring}, ignoring.heard())
+				require.Equal(t, []string{"Allow", row.plain}, plain.Heard())
+				require.Equal(t, []string{"Allow", row.ignoring, "Allow", row.ignoring}, ignoring.Heard())
 			}
 		})
 	}
@@ -69,7 +70,7 @@ func call(ctx context.Context, t *testing.T, handler func(context.Context, any) 
 // The real breaker of aegis, through an outage: each rejection is marked failed
 // once, as it wants it, and no call twice.
 func TestForeign_RealAegisBreakerIsMarkedOncePerCallThroughAnOutage(t *testing.T) {
-	b := &trio{real: aegissre.NewBreaker(aegissre.WithWindow(longWindow))}
+	b := &breakertest.Trio{Real: aegissre.NewBreaker(aegissre.WithWindow(longWindow))}
 	m := circuitbreaker.Client(circuitbreaker.WithCircuitBreaker(func() aegis.CircuitBreaker { return b }))
 	ctx := clientContext(t.Context(), operation)
 	var end error
@@ -84,7 +85,7 @@ func TestForeign_RealAegisBreakerIsMarkedOncePerCallThroughAnOutage(t *testing.T
 			called = true
 			return nil, end
 		})(ctx, nil)
-		switch told := b.heard(); {
+		switch told := b.Heard(); {
 		case !called:
 			rejected++
 			require.ErrorIs(t, err, circuitbreaker.ErrNotAllowed)
@@ -102,8 +103,8 @@ func TestForeign_RealAegisBreakerIsMarkedOncePerCallThroughAnOutage(t *testing.T
 
 func TestForeign_ErrorOfTheBreakerIsTheCauseOfTheRejection(t *testing.T) {
 	for name, opts := range map[string][]circuitbreaker.Option{
-		"aegis":   {circuitbreaker.WithGroup(single[aegis.CircuitBreaker](&trio{rejection: errBackend}))},
-		"adapted": {circuitbreaker.WithGroup(single(breaker.Adapt(&trio{rejection: errBackend})))},
+		"aegis":   {circuitbreaker.WithGroup(single[aegis.CircuitBreaker](&breakertest.Trio{Rejection: errBackend}))},
+		"adapted": {circuitbreaker.WithGroup(single(breaker.Adapt(&breakertest.Trio{Rejection: errBackend})))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := circuitbreaker.Client(opts...)(mustNotBeCalled)(clientContext(t.Context(), operation), nil)
@@ -150,7 +151,7 @@ func TestForeign_DocumentedFactoriesCompileAndGuard(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, "hello", reply)
 			failed := 0
-			mustReject(t, func() bool {
+			breakertest.MustReject(t, func() bool {
 				_, err := m(answer(nil, errBackend))(ctx, nil)
 				failed++
 				return errors.Is(err, circuitbreaker.ErrNotAllowed)
@@ -167,9 +168,9 @@ func TestForeign_OursBehindAegisInterfaceIsAskedForPermits(t *testing.T) {
 	b := sre.NewBreaker()
 	m := circuitbreaker.Client(circuitbreaker.WithCircuitBreaker(func() aegis.CircuitBreaker { return b }))
 	_, err := m(func(context.Context, any) (any, error) {
-		requireTotals(t, b, breaker.Totals{InFlight: 1})
+		breakertest.RequireTotals(t, b, breaker.Totals{InFlight: 1})
 		return nil, nil
 	})(clientContext(t.Context(), operation), nil)
 	require.NoError(t, err)
-	requireTotals(t, b, breaker.Totals{Success: 1})
+	breakertest.RequireTotals(t, b, breaker.Totals{Success: 1})
 }

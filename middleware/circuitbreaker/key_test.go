@@ -155,17 +155,18 @@ func TestKey_OfAnyKindOpensAndRejectsWithTheDefaultBreakers(t *testing.T) {
 
 // httpTransport is what a test of a user's may have for the context of a call.
 type httpTransport struct {
-	clientTransport
+	transport.Transporter
 	request *http.Request
 }
 
+func (t *httpTransport) Operation() string      { return "/users/7?x=1" }
 func (t *httpTransport) PathTemplate() string   { return "/users/{id}" }
 func (t *httpTransport) Request() *http.Request { return t.request }
 
 func TestKey_OfAnHTTPTransportWithoutARequestIsThePath(t *testing.T) {
 	for _, req := range []*http.Request{nil, {}} {
 		breakers := group.NewGroup(func() *permits { return new(permits) })
-		ctx := transport.NewClientContext(t.Context(), &httpTransport{clientTransport{operation: "/users/7?x=1"}, req})
+		ctx := transport.NewClientContext(t.Context(), &httpTransport{request: req})
 		_, err := circuitbreaker.Client(circuitbreaker.WithGroup(breakers))(answer(nil, nil))(ctx, nil)
 		require.NoError(t, err)
 		require.Equal(t, 1, breakers.Len())

@@ -28,6 +28,7 @@ import (
 	"github.com/kratos-breaker/breaker"
 	cberrors "github.com/kratos-breaker/breaker/errors"
 	"github.com/kratos-breaker/breaker/group"
+	"github.com/kratos-breaker/breaker/internal/breakertest"
 	"github.com/kratos-breaker/breaker/middleware/circuitbreaker"
 	"github.com/kratos-breaker/breaker/sre"
 )
@@ -47,7 +48,7 @@ func TestV01_ClientGuardsEachOperationOfAKratosClientByItself(t *testing.T) {
 				return in, nil
 			})
 			call := w.dial(t, endpoint, never, circuitbreaker.Client())
-			mustReject(t, func() bool {
+			breakertest.MustReject(t, func() bool {
 				_, err := call(t.Context(), "down")
 				require.Error(t, err)
 				return errors.Is(err, circuitbreaker.ErrNotAllowed)
@@ -90,7 +91,7 @@ func TestV03_WithGroupCanBeCalled(t *testing.T) {
 		require.Equal(t, "hello", reply)
 	}
 	require.Equal(t, 1, breakers.Len())
-	requireTotals(t, ours.Get(operation), breaker.Totals{Success: 1})
+	breakertest.RequireTotals(t, ours.Get(operation), breaker.Totals{Success: 1})
 }
 
 func TestV04_ErrorsAreClassifiedByTheirMeaningAndNotByThreeCodes(t *testing.T) {
@@ -191,14 +192,15 @@ func TestV05_RejectionsAreNotCountedAsFailures(t *testing.T) {
 		}
 	}
 	require.Greater(t, rejected, uint64(900))
-	requireTotals(t, b, breaker.Totals{Failure: before, Rejected: rejected, Success: 1000 - rejected})
+	breakertest.RequireTotals(t, b, breaker.Totals{Failure: before, Rejected: rejected, Success: 1000 - rejected})
 }
 
 func TestV06_CallWithoutAClientTransportPassesThrough(t *testing.T) {
 	var seen permits
 	seen.reject(rejection())
 	m := circuitbreaker.Client(circuitbreaker.WithGroup(single(&seen)))
-	server := transport.NewServerContext(t.Context(), &clientTransport{operation: operation})
+	info, _ := transport.FromClientContext(clientContext(t.Context(), operation))
+	server := transport.NewServerContext(t.Context(), info)
 	for name, ctx := range map[string]context.Context{"no transport": t.Context(), "a server's transport": server} {
 		t.Run(name, func(t *testing.T) {
 			type request struct{}
@@ -210,7 +212,7 @@ func TestV06_CallWithoutAClientTransportPassesThrough(t *testing.T) {
 			})(ctx, req)
 			require.Same(t, errBackend, err)
 			require.Equal(t, "hello", reply)
-			panicked, _ := endOf(func() { _, _ = m(func(context.Context, any) (any, error) { panic(errBackend) })(ctx, nil) })
+			panicked, _ := breakertest.EndOf(func() { _, _ = m(func(context.Context, any) (any, error) { panic(errBackend) })(ctx, nil) })
 			require.Same(t, errBackend, panicked)
 			require.Zero(t, seen.rejected)
 			require.Empty(t, seen.outcomes())
@@ -249,14 +251,14 @@ func TestV07_PanickingHandlerIsAFailureAndGoesOnWithTheSameValue(t *testing.T) {
 						return next(ctx, req)
 					}
 				})
-			panicked, _ := endOf(func() { _, _ = call(t.Context(), "") })
+			panicked, _ := breakertest.EndOf(func() { _, _ = call(t.Context(), "") })
 			require.Same(t, value, panicked)
-			requireTotals(t, b, breaker.Totals{Failure: 1})
+			breakertest.RequireTotals(t, b, breaker.Totals{Failure: 1})
 			panics = false
 			out, err := call(t.Context(), "")
 			require.NoError(t, err)
 			require.Equal(t, "hello", out)
-			requireTotals(t, b, breaker.Totals{Failure: 1, Success: 1})
+			breakertest.RequireTotals(t, b, breaker.Totals{Failure: 1, Success: 1})
 		})
 	}
 }
@@ -342,18 +344,18 @@ func TestKratos02_RejectionIsUnavailableForGRPC(t *testing.T) {
 }
 
 func TestKratos04_RejectedCallHasNoReplyAndAMarkFailedAndNothingElse(t *testing.T) {
-	for name, opt := range map[string]func(b *trio) circuitbreaker.Option{
-		"WithCircuitBreaker": func(b *trio) circuitbreaker.Option {
+	for name, opt := range map[string]func(b *breakertest.Trio) circuitbreaker.Option{
+		"WithCircuitBreaker": func(b *breakertest.Trio) circuitbreaker.Option {
 			return circuitbreaker.WithCircuitBreaker(func() aegis.CircuitBreaker { return b })
 		},
-		"WithGroup": func(b *trio) circuitbreaker.Option { return circuitbreaker.WithGroup(single(b)) },
+		"WithGroup": func(b *breakertest.Trio) circuitbreaker.Option { return circuitbreaker.WithGroup(single(b)) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := &trio{rejection: errors.New("no")}
+			b := &breakertest.Trio{Rejection: errors.New("no")}
 			reply, err := circuitbreaker.Client(opt(b))(mustNotBeCalled)(clientContext(t.Context(), operation), nil)
 			require.Nil(t, reply)
 			require.ErrorIs(t, err, circuitbreaker.ErrNotAllowed)
-			require.Equal(t, []string{"Allow", "MarkFailed"}, b.heard())
+			require.Equal(t, []string{"Allow", "MarkFailed"}, b.Heard())
 		})
 	}
 }
@@ -362,7 +364,7 @@ func TestKratos05_AllowedCallReturnsReplyAndErrorUnchanged(t *testing.T) {
 	type key struct{}
 	reply, req := new(int), new(string)
 	for _, end := range []error{nil, errBackend, kratoserrors.NotFound("X", ""), context.Canceled} {
-		b := &trio{}
+		b := &breakertest.Trio{}
 		m := circuitbreaker.Client(circuitbreaker.WithGroup(single(b)))
 		ctx := context.WithValue(clientContext(t.Context(), operation), key{}, "mine")
 		gotReply, err := m(func(c context.Context, r any) (any, error) {
@@ -372,7 +374,7 @@ func TestKratos05_AllowedCallReturnsReplyAndErrorUnchanged(t *testing.T) {
 		})(ctx, req)
 		require.Same(t, reply, gotReply)
 		require.True(t, err == end, "the error is the same value")
-		require.Len(t, b.heard(), 2)
+		require.Len(t, b.Heard(), 2)
 	}
 }
 
@@ -386,7 +388,7 @@ func TestKratos06_ClassifyKratosFailsForTheThreeCodesOfKratosAndNoOther(t *testi
 	}
 	failed := 0
 	for _, end := range ends {
-		ours, kratos := &ignoringTrio{}, &trio{}
+		ours, kratos := &breakertest.IgnoringTrio{}, &breakertest.Trio{}
 		for _, m := range []middleware.Middleware{
 			circuitbreaker.Client(circuitbreaker.WithGroup(single(ours)), circuitbreaker.WithClassifier(cberrors.ClassifyKratos)),
 			kratoscb.Client(kratoscb.WithCircuitBreaker(func() aegis.CircuitBreaker { return kratos })),
@@ -394,8 +396,8 @@ func TestKratos06_ClassifyKratosFailsForTheThreeCodesOfKratosAndNoOther(t *testi
 			_, err := m(answer(nil, end))(clientContext(t.Context(), operation), nil)
 			require.Equal(t, end, err)
 		}
-		told := ours.heard()
-		require.Equal(t, kratos.heard(), told, "%v", end)
+		told := ours.Heard()
+		require.Equal(t, kratos.Heard(), told, "%v", end)
 		if told[1] == "MarkFailed" {
 			failed++
 		}
@@ -408,9 +410,9 @@ func TestKratos07_ClientsShareBreakersIfTheyShareTheMiddleware(t *testing.T) {
 	for _, w := range wires {
 		t.Run(w.name, func(t *testing.T) {
 			endpoint := w.serve(t, func(context.Context, string) (string, error) { return "", kratoserrors.InternalServer("DOWN", "") })
-			var made []*trio
+			var made []*breakertest.Trio
 			factory := circuitbreaker.WithCircuitBreaker(func() aegis.CircuitBreaker {
-				made = append(made, &trio{})
+				made = append(made, &breakertest.Trio{})
 				return made[len(made)-1]
 			})
 			shared := circuitbreaker.Client(factory)
@@ -423,8 +425,8 @@ func TestKratos07_ClientsShareBreakersIfTheyShareTheMiddleware(t *testing.T) {
 			}
 			require.Len(t, made, 2)
 			failed := []string{"Allow", "MarkFailed"}
-			require.Equal(t, append(append(failed, failed...), failed...), made[0].heard())
-			require.Equal(t, failed, made[1].heard())
+			require.Equal(t, append(append(failed, failed...), failed...), made[0].Heard())
+			require.Equal(t, failed, made[1].Heard())
 
 			_, err := two(callOther(t.Context()), "")
 			require.Error(t, err)
@@ -466,7 +468,7 @@ func TestKratos08_StateOutlivesTheHandlerThatKratosWrapsForEachCall(t *testing.T
 		m := circuitbreaker.Client()
 		ctx := clientContext(t.Context(), operation)
 		called := 0
-		mustReject(t, func() bool {
+		breakertest.MustReject(t, func() bool {
 			_, err := m(func(context.Context, any) (any, error) {
 				called++
 				return nil, errBackend
@@ -481,7 +483,7 @@ func TestKratos09_FactoryIsCalledOncePerOperationWhateverRaces(t *testing.T) {
 	var made atomic.Int64
 	m := circuitbreaker.Client(circuitbreaker.WithCircuitBreaker(func() aegis.CircuitBreaker {
 		made.Add(1)
-		return &trio{}
+		return &breakertest.Trio{}
 	}))
 	require.Zero(t, made.Load(), "none before it is needed")
 	start := make(chan struct{})
@@ -514,17 +516,17 @@ func TestKratos09_ClearAndResetOfTheGroupTakeEffectAtTheNextCall(t *testing.T) {
 }
 
 func TestKratos10_LastOfGroupAndFactoryCounts(t *testing.T) {
-	first, last := &trio{}, &permits{}
+	first, last := &breakertest.Trio{}, &permits{}
 	for _, opts := range [][]circuitbreaker.Option{
 		{circuitbreaker.WithGroup(single(first)), circuitbreaker.WithGroup(single(last))},
-		{circuitbreaker.WithCircuitBreaker(func() *trio { return first }), circuitbreaker.WithGroup(single(last))},
+		{circuitbreaker.WithCircuitBreaker(func() *breakertest.Trio { return first }), circuitbreaker.WithGroup(single(last))},
 		{circuitbreaker.WithGroup(single(first)), circuitbreaker.WithCircuitBreaker(func() *permits { return last })},
 	} {
 		last.settled = nil
 		_, err := circuitbreaker.Client(opts...)(answer(nil, nil))(clientContext(t.Context(), operation), nil)
 		require.NoError(t, err)
 		require.Len(t, last.outcomes(), 1)
-		require.Empty(t, first.heard())
+		require.Empty(t, first.Heard())
 	}
 }
 
@@ -533,7 +535,7 @@ func TestKratos11_BreakerIsAnythingWithAegisThreeMethods(t *testing.T) {
 		Allow() error
 		MarkSuccess()
 		MarkFailed()
-	} = &trio{}
+	} = &breakertest.Trio{}
 	m := circuitbreaker.Client(circuitbreaker.WithCircuitBreaker(func() aegis.CircuitBreaker { return threeMethods }))
 	_, err := m(answer(nil, nil))(clientContext(t.Context(), operation), nil)
 	require.NoError(t, err)
@@ -587,7 +589,7 @@ func TestKratos13_DefaultsAreThoseOfAegis(t *testing.T) {
 				for range 100 {
 					require.True(t, allowed(errBackend), "100 calls are let through before the first verdict")
 				}
-				mustReject(t, func() bool { return !allowed(errBackend) })
+				breakertest.MustReject(t, func() bool { return !allowed(errBackend) })
 				time.Sleep(3 * time.Second)
 				for range 100 {
 					require.True(t, allowed(errBackend), "after 3 s the window is empty")

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	aegis "github.com/go-kratos/aegis/circuitbreaker"
 	"github.com/go-kratos/kratos/v2/log"
 	"github.com/go-kratos/kratos/v2/middleware"
 	"github.com/go-kratos/kratos/v2/registry"
@@ -26,6 +25,7 @@ import (
 
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/group"
+	"github.com/kratos-breaker/breaker/internal/breakertest"
 	"github.com/kratos-breaker/breaker/sre"
 )
 
@@ -42,23 +42,9 @@ const (
 
 var errBackend = errors.New("the backend is down")
 
-// clientTransport is the context of a call for tests without a wire.
-type clientTransport struct {
-	transport.Transporter
-	operation string
-}
-
-func (t *clientTransport) Operation() string { return t.operation }
-
-func clientContext(ctx context.Context, operation string) context.Context {
-	return transport.NewClientContext(ctx, &clientTransport{operation: operation})
-}
-
-func canceled() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	return ctx
-}
+// clientContext is the context of a call for tests without a wire. Examples use
+// it, too.
+var clientContext = breakertest.ClientContext
 
 // answer is a handler for tests without a wire.
 func answer(reply any, err error) middleware.Handler {
@@ -67,73 +53,8 @@ func answer(reply any, err error) middleware.Handler {
 
 func mustNotBeCalled(context.Context, any) (any, error) { panic("the handler was called") }
 
-// endOf runs f in a goroutine of its own and tells how it ended: with a panic,
-// by returning, or, if neither, with runtime.Goexit.
-func endOf(f func()) (panicked any, returned bool) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer func() { panicked = recover() }()
-		f()
-		returned = true
-	}()
-	<-done
-	return panicked, returned
-}
-
 // single is a group with one breaker for every key.
 func single[B any](b B) *group.Group[B] { return group.NewGroup(func() B { return b }) }
-
-// trio is an aegis breaker: three methods and no more. It answers Allow with
-// its rejection, or as the real breaker in it, and writes down what it is told.
-type trio struct {
-	real      aegis.CircuitBreaker
-	mu        sync.Mutex
-	rejection error
-	told      []string
-}
-
-func (b *trio) tell(what string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.told = append(b.told, what)
-}
-
-func (b *trio) Allow() error {
-	b.tell("Allow")
-	if b.real != nil {
-		return b.real.Allow()
-	}
-	return b.rejection
-}
-
-func (b *trio) MarkSuccess() {
-	b.tell("MarkSuccess")
-	if b.real != nil {
-		b.real.MarkSuccess()
-	}
-}
-
-func (b *trio) MarkFailed() {
-	b.tell("MarkFailed")
-	if b.real != nil {
-		b.real.MarkFailed()
-	}
-}
-
-// heard returns what the breaker was told and forgets it.
-func (b *trio) heard() []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	told := b.told
-	b.told = nil
-	return told
-}
-
-// ignoringTrio is a trio that takes ignored outcomes too.
-type ignoringTrio struct{ trio }
-
-func (b *ignoringTrio) MarkIgnored() { b.tell("MarkIgnored") }
 
 // permits is a breaker that hands out permits and writes down how they were
 // settled. Its aegis methods panic: who has permits does not need them.
@@ -189,24 +110,6 @@ func broken(name string) *sre.Breaker {
 		b.MarkFailed()
 	}
 	return b
-}
-
-// mustReject calls until the breaker rejects.
-func mustReject(t *testing.T, call func() (rejected bool)) {
-	t.Helper()
-	for range 5000 {
-		if call() {
-			return
-		}
-	}
-	t.Fatal("5000 calls, and the breaker rejected none")
-}
-
-func requireTotals(t *testing.T, b breaker.Breaker, want breaker.Totals) {
-	t.Helper()
-	want.Allowed = want.Success + want.Failure + want.Ignored + want.InFlight
-	want.Offered = want.Allowed + want.Rejected
-	require.Equal(t, want, b.Snapshot().Totals)
 }
 
 // service is a backend with one operation, the same over both wires.
@@ -371,7 +274,7 @@ func start(t *testing.T, srv interface {
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Start(context.Background()) }()
 	t.Cleanup(func() {
-		_ = srv.Stop(canceled()) // at once: the clients are done
+		_ = srv.Stop(breakertest.Canceled()) // at once: the clients are done
 		<-ended
 	})
 	return u.Host

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/group"
+	"github.com/kratos-breaker/breaker/internal/breakertest"
 	"github.com/kratos-breaker/breaker/middleware/circuitbreaker"
 	"github.com/kratos-breaker/breaker/sre"
 )
@@ -81,7 +82,7 @@ func TestOption_SameOptionMakesBreakersOfItsOwnForEachClient(t *testing.T) {
 func TestOption_DefaultBreakersOfTwoClientsAreApart(t *testing.T) {
 	ctx := clientContext(t.Context(), operation)
 	one, two := circuitbreaker.Client(), circuitbreaker.Client()
-	mustReject(t, func() bool {
+	breakertest.MustReject(t, func() bool {
 		called := false
 		_, _ = one(func(context.Context, any) (any, error) { called = true; return nil, errBackend })(ctx, nil)
 		return !called

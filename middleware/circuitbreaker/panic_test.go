@@ -9,6 +9,7 @@ import (
 
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/group"
+	"github.com/kratos-breaker/breaker/internal/breakertest"
 	"github.com/kratos-breaker/breaker/middleware/circuitbreaker"
 	"github.com/kratos-breaker/breaker/sre"
 )
@@ -62,17 +63,17 @@ func TestPanic_BreakerWithPermitsSettlesWhatWasAllowedAndTheNextCallWorks(t *tes
 				opt, handler := leaver.make(once(exit.leave))
 				call := circuitbreaker.Client(circuitbreaker.WithGroup(single(b)), opt)(handler)
 				ctx := clientContext(t.Context(), operation)
-				panicked, returned := endOf(func() { _, _ = call(ctx, nil) })
+				panicked, returned := breakertest.EndOf(func() { _, _ = call(ctx, nil) })
 				require.False(t, returned)
 				require.True(t, panicked == exit.want, "%v", panicked)
-				requireTotals(t, b, leaver.want)
+				breakertest.RequireTotals(t, b, leaver.want)
 
 				reply, err := call(ctx, nil)
 				require.NoError(t, err)
 				require.Equal(t, "hello", reply)
 				want := leaver.want
 				want.Success++
-				requireTotals(t, b, want)
+				breakertest.RequireTotals(t, b, want)
 			})
 		}
 	}
@@ -82,22 +83,22 @@ func TestPanic_AegisBreakerGetsOneMarkForWhatItAllowedAndTheNextCallWorks(t *tes
 	for _, exit := range exits {
 		for _, leaver := range leavers {
 			t.Run(exit.name+" in the "+leaver.name, func(t *testing.T) {
-				b := &ignoringTrio{}
+				b := &breakertest.IgnoringTrio{}
 				opt, handler := leaver.make(once(exit.leave))
 				call := circuitbreaker.Client(circuitbreaker.WithGroup(single(b)), opt)(handler)
 				ctx := clientContext(t.Context(), operation)
-				panicked, returned := endOf(func() { _, _ = call(ctx, nil) })
+				panicked, returned := breakertest.EndOf(func() { _, _ = call(ctx, nil) })
 				require.False(t, returned)
 				require.True(t, panicked == exit.want, "%v", panicked)
 				var want []string
 				if leaver.want.Failure > 0 {
 					want = []string{"Allow", "MarkFailed"}
 				}
-				require.Equal(t, want, b.heard())
+				require.Equal(t, want, b.Heard())
 
 				_, err := call(ctx, nil)
 				require.NoError(t, err)
-				require.Equal(t, []string{"Allow", "MarkSuccess"}, b.heard())
+				require.Equal(t, []string{"Allow", "MarkSuccess"}, b.Heard())
 			})
 		}
 	}
@@ -117,14 +118,14 @@ func TestPanic_OfTheFactoryLeavesTheOperationToTheNextCall(t *testing.T) {
 				b = sre.NewBreaker()
 				call := circuitbreaker.Client(opt)(answer("hello", nil))
 				ctx := clientContext(t.Context(), operation)
-				panicked, returned := endOf(func() { _, _ = call(ctx, nil) })
+				panicked, returned := breakertest.EndOf(func() { _, _ = call(ctx, nil) })
 				require.False(t, returned, name)
 				require.True(t, panicked == exit.want, "%s: %v", name, panicked)
-				requireTotals(t, b, breaker.Totals{})
+				breakertest.RequireTotals(t, b, breaker.Totals{})
 				reply, err := call(ctx, nil)
 				require.NoError(t, err)
 				require.Equal(t, "hello", reply)
-				requireTotals(t, b, breaker.Totals{Success: 1})
+				breakertest.RequireTotals(t, b, breaker.Totals{Success: 1})
 			}
 		})
 	}
@@ -140,8 +141,8 @@ func TestPanic_OfTheFallbackIsARejectionLikeAnyOther(t *testing.T) {
 			failures := ours.Snapshot().Totals.Failure
 			call := circuitbreaker.Client(circuitbreaker.WithGroup(single(ours)), fallback)(answer("hello", nil))
 			var allowed uint64
-			mustReject(t, func() bool {
-				panicked, returned := endOf(func() { _, _ = call(ctx, nil) })
+			breakertest.MustReject(t, func() bool {
+				panicked, returned := breakertest.EndOf(func() { _, _ = call(ctx, nil) })
 				if returned {
 					allowed++
 					return false
@@ -149,15 +150,15 @@ func TestPanic_OfTheFallbackIsARejectionLikeAnyOther(t *testing.T) {
 				require.True(t, panicked == exit.want, "%v", panicked)
 				return true
 			})
-			requireTotals(t, ours, breaker.Totals{Failure: failures, Rejected: 1, Success: allowed})
+			breakertest.RequireTotals(t, ours, breaker.Totals{Failure: failures, Rejected: 1, Success: allowed})
 
-			theirs := &trio{rejection: errBackend}
+			theirs := &breakertest.Trio{Rejection: errBackend}
 			call = circuitbreaker.Client(circuitbreaker.WithGroup(single(theirs)), fallback)(answer("hello", nil))
-			panicked, returned := endOf(func() { _, _ = call(ctx, nil) })
+			panicked, returned := breakertest.EndOf(func() { _, _ = call(ctx, nil) })
 			require.False(t, returned)
 			require.True(t, panicked == exit.want, "%v", panicked)
-			require.Equal(t, []string{"Allow", "MarkFailed"}, theirs.heard())
-			theirs.rejection = nil
+			require.Equal(t, []string{"Allow", "MarkFailed"}, theirs.Heard())
+			theirs.Rejection = nil
 			reply, err := call(ctx, nil)
 			require.NoError(t, err)
 			require.Equal(t, "hello", reply)
@@ -170,9 +171,9 @@ func TestPanic_OfTheFallbackIsARejectionLikeAnyOther(t *testing.T) {
 func TestPanic_IsAFailureForTheDefaultBreakersToo(t *testing.T) {
 	call := circuitbreaker.Client()(func(context.Context, any) (any, error) { panic(errBackend) })
 	panics := 0
-	mustReject(t, func() bool {
+	breakertest.MustReject(t, func() bool {
 		var err error
-		panicked, returned := endOf(func() { _, err = call(clientContext(t.Context(), operation), nil) })
+		panicked, returned := breakertest.EndOf(func() { _, err = call(clientContext(t.Context(), operation), nil) })
 		if !returned {
 			require.Same(t, errBackend, panicked)
 			panics++

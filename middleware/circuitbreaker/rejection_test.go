@@ -22,6 +22,7 @@ import (
 	"github.com/kratos-breaker/breaker"
 	cberrors "github.com/kratos-breaker/breaker/errors"
 	"github.com/kratos-breaker/breaker/group"
+	"github.com/kratos-breaker/breaker/internal/breakertest"
 	"github.com/kratos-breaker/breaker/middleware/circuitbreaker"
 	"github.com/kratos-breaker/breaker/sre"
 )
@@ -59,9 +60,9 @@ func rejectionOf(t *testing.T, err error) *breaker.RejectedError {
 func TestRejection_IsTheSameErrorForEverybody(t *testing.T) {
 	for name, opts := range map[string][]circuitbreaker.Option{
 		"permits":         {circuitbreaker.WithGroup(single(&permits{rejection: rejection()}))},
-		"aegis":           {circuitbreaker.WithGroup(single(&trio{rejection: aegis.ErrNotAllowed}))},
-		"an error of any": {circuitbreaker.WithGroup(single(&trio{rejection: errBackend}))},
-		"adapted":         {circuitbreaker.WithGroup(single(breaker.Adapt(&trio{rejection: aegis.ErrNotAllowed})))},
+		"aegis":           {circuitbreaker.WithGroup(single(&breakertest.Trio{Rejection: aegis.ErrNotAllowed}))},
+		"an error of any": {circuitbreaker.WithGroup(single(&breakertest.Trio{Rejection: errBackend}))},
+		"adapted":         {circuitbreaker.WithGroup(single(breaker.Adapt(&breakertest.Trio{Rejection: aegis.ErrNotAllowed})))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			reply, err := circuitbreaker.Client(opts...)(mustNotBeCalled)(clientContext(t.Context(), operation), nil)
@@ -75,7 +76,7 @@ func TestRejection_IsTheSameErrorForEverybody(t *testing.T) {
 func opens(t *testing.T, m middleware.Middleware, operation string) error {
 	t.Helper()
 	var err error
-	mustReject(t, func() bool {
+	breakertest.MustReject(t, func() bool {
 		_, err = m(answer(nil, errBackend))(clientContext(t.Context(), operation), nil)
 		return errors.Is(err, circuitbreaker.ErrNotAllowed)
 	})
@@ -149,10 +150,10 @@ func TestRejection_ReachesTheCallerOfARealClient(t *testing.T) {
 			require.Equal(t, "untouched", out)
 			require.Equal(t, 1, b.rejected)
 
-			theirs := &trio{rejection: errors.New("no")}
+			theirs := &breakertest.Trio{Rejection: errors.New("no")}
 			_, err = w.dial(t, endpoint, never, circuitbreaker.Client(circuitbreaker.WithGroup(single(theirs))))(t.Context(), "")
 			require.Equal(t, operation, rejectionOf(t, err).Name())
-			require.Equal(t, []string{"Allow", "MarkFailed"}, theirs.heard())
+			require.Equal(t, []string{"Allow", "MarkFailed"}, theirs.Heard())
 		})
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/group"
+	"github.com/kratos-breaker/breaker/internal/breakertest"
 	"github.com/kratos-breaker/breaker/middleware/circuitbreaker"
 	"github.com/kratos-breaker/breaker/sre"
 )
@@ -43,7 +44,7 @@ const stressKeys = 5
 func stress(t *testing.T, m middleware.Middleware, calls int) *[stressKeys]books {
 	t.Helper()
 	var kept [stressKeys]books
-	gaveUp := canceled()
+	gaveUp := breakertest.Canceled()
 	one := func(r *rand.Rand) {
 		n, what := r.IntN(stressKeys), r.IntN(10)
 		b := &kept[n]

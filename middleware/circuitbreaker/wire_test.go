@@ -18,6 +18,7 @@ import (
 
 	"github.com/kratos-breaker/breaker"
 	cberrors "github.com/kratos-breaker/breaker/errors"
+	"github.com/kratos-breaker/breaker/internal/breakertest"
 	"github.com/kratos-breaker/breaker/middleware/circuitbreaker"
 )
 
@@ -26,9 +27,9 @@ import (
 // one of Kratos itself.
 type witness struct {
 	permits        permits
-	plain          trio
-	ignoring       ignoringTrio
-	strict, kratos trio
+	plain          breakertest.Trio
+	ignoring       breakertest.IgnoringTrio
+	strict, kratos breakertest.Trio
 	next           middleware.Middleware // between them and the client, or nil
 }
 
@@ -142,7 +143,7 @@ func withTimeout(d time.Duration) func(t *testing.T) context.Context {
 }
 
 // gaveUp is a caller who gave up before the call.
-func gaveUp(*testing.T) context.Context { return canceled() }
+func gaveUp(*testing.T) context.Context { return breakertest.Canceled() }
 
 func patient(t *testing.T) context.Context { return t.Context() }
 
@@ -296,17 +297,17 @@ func playOut(t *testing.T, w *wire, play func(s *scene) error, want *verdict) {
 	require.Equal(t, []breaker.Outcome{want.outcome}, s.witness.permits.outcomes(), "%#v", err)
 	switch want.outcome {
 	case success:
-		require.Equal(t, marks("MarkSuccess"), s.witness.plain.heard())
-		require.Equal(t, marks("MarkSuccess"), s.witness.ignoring.heard())
+		require.Equal(t, marks("MarkSuccess"), s.witness.plain.Heard())
+		require.Equal(t, marks("MarkSuccess"), s.witness.ignoring.Heard())
 	case failure:
-		require.Equal(t, marks("MarkFailed"), s.witness.plain.heard())
-		require.Equal(t, marks("MarkFailed"), s.witness.ignoring.heard())
+		require.Equal(t, marks("MarkFailed"), s.witness.plain.Heard())
+		require.Equal(t, marks("MarkFailed"), s.witness.ignoring.Heard())
 	case ignored:
-		require.Equal(t, marks("MarkSuccess"), s.witness.plain.heard())
-		require.Equal(t, marks("MarkIgnored"), s.witness.ignoring.heard())
+		require.Equal(t, marks("MarkSuccess"), s.witness.plain.Heard())
+		require.Equal(t, marks("MarkIgnored"), s.witness.ignoring.Heard())
 	}
-	require.Equal(t, marks(want.kratos), s.witness.kratos.heard())
-	require.Equal(t, marks(want.strict), s.witness.strict.heard(), "ClassifyKratos is the table of Kratos")
+	require.Equal(t, marks(want.kratos), s.witness.kratos.Heard())
+	require.Equal(t, marks(want.strict), s.witness.strict.Heard(), "ClassifyKratos is the table of Kratos")
 }
 
 // The request is encoded before the middlewares of the HTTP client and after
@@ -321,12 +322,12 @@ func TestClient_RequestThatCannotBeEncodedIsNoFailure(t *testing.T) {
 			require.Error(t, err)
 			if w == overHTTP {
 				require.Empty(t, s.permits.outcomes())
-				require.Empty(t, s.plain.heard())
+				require.Empty(t, s.plain.Heard())
 				return
 			}
 			require.Equal(t, []breaker.Outcome{breaker.Ignored}, s.permits.outcomes())
-			require.Equal(t, []string{"Allow", "MarkSuccess"}, s.plain.heard())
-			require.Equal(t, []string{"Allow", "MarkIgnored"}, s.ignoring.heard())
+			require.Equal(t, []string{"Allow", "MarkSuccess"}, s.plain.Heard())
+			require.Equal(t, []string{"Allow", "MarkIgnored"}, s.ignoring.Heard())
 		})
 	}
 }
