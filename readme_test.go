@@ -42,6 +42,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/circuit"
 	cberrors "github.com/kratos-breaker/breaker/errors"
 	"github.com/kratos-breaker/breaker/group"
 	"github.com/kratos-breaker/breaker/middleware/circuitbreaker"
@@ -102,6 +103,29 @@ func readmePerBackend() middleware.Middleware {
 		return ""
 	}))
 	return perBackend
+}
+
+func readmeThreeState() middleware.Middleware {
+	threeState := circuitbreaker.Client(circuitbreaker.WithGroup(group.NewKeyed(func(operation string) *circuit.Breaker {
+		return circuit.NewBreaker(
+			circuit.WithName(operation),
+			circuit.WithConsecutiveFailures(5),
+			circuit.WithFailureRate(0.5, 20, 10*time.Second),
+			circuit.WithSlowCallRate(time.Second, 0.8, 20, 10*time.Second), // and those that hang
+			circuit.WithDelay(2*time.Second),
+			circuit.WithBackoff(2, time.Minute),
+			circuit.WithListener(func(e breaker.Event) { fmt.Println(operation, e.From, e.To, e.Cause) }),
+		)
+	})))
+	return threeState
+}
+
+func readmeOverrule(b breaker.Controller) {
+	b.SetMode(breaker.DryRun)                         // rejects nothing, counts what it would have rejected
+	b.SetModeFor(breaker.ForceOpen, 10*time.Minute)   // then auto again
+	b.SetModeFor(breaker.ForceClosed, 10*time.Minute) // lets everything through
+	b.SetMode(breaker.Auto)
+	b.Reset() // closed, and all forgotten but the totals
 }
 
 func readmeDo(ctx context.Context, lookUp func(context.Context, string) (string, error)) (string, error) {
@@ -179,6 +203,27 @@ func TestReadme_EverySampleDoesWhatItShows(t *testing.T) {
 		one, two := clientContext("/one"), clientContext("/two")
 		_ = reject(m, one)
 		require.Equal(t, "127.0.0.1:8000", readmeRejection(reject(m, two)).Name())
+	})
+	t.Run("three states", func(t *testing.T) {
+		rejection := readmeRejection(reject(readmeThreeState(), clientContext("/three")))
+		require.Equal(t, breaker.ReasonOpen, rejection.Reason())
+		require.InDelta(t, 2*time.Second, rejection.RetryAfter(), float64(time.Second))
+	})
+	t.Run("overrule", func(t *testing.T) {
+		for _, b := range []breaker.Controller{sre.NewBreaker(), circuit.NewBreaker()} {
+			for range 300 {
+				if p, err := b.Acquire(); err == nil {
+					p.Done(breaker.Failure)
+				}
+			}
+			before := b.Snapshot()
+			require.Equal(t, breaker.Open, before.State)
+			readmeOverrule(b)
+			after := b.Snapshot()
+			require.Equal(t, breaker.Closed, after.State)
+			require.Equal(t, breaker.Auto, after.Mode)
+			require.Equal(t, before.Totals, after.Totals)
+		}
 	})
 	t.Run("do", func(t *testing.T) {
 		place, err := readmeDo(t.Context(), func(_ context.Context, name string) (string, error) { return name, nil })
