@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"pgregory.net/rapid"
 
 	"github.com/kratos-breaker/breaker/internal/notify"
 )
@@ -192,4 +193,60 @@ func TestQueue_KeepsTheOrderOfEachAdder(t *testing.T) {
 		require.Equal(t, next[e.adder], e.number)
 		next[e.adder]++
 	}
+}
+
+// TestQueue_EqualsANaiveModel lets listeners add further events, deliver them,
+// and panic, at random.
+func TestQueue_EqualsANaiveModel(t *testing.T) {
+	type event struct {
+		number, adds    int
+		delivers, panic bool
+	}
+	type delivery struct{ listener, number int }
+	rapid.Check(t, func(t *rapid.T) {
+		events := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) event {
+			return event{0, rapid.IntRange(0, 2).Draw(t, "adds"), rapid.Bool().Draw(t, "delivers"), rapid.Bool().Draw(t, "panics")}
+		}), 1, 30).Draw(t, "events")
+		for i := range events {
+			events[i].number = i
+		}
+		listeners := rapid.IntRange(1, 3).Draw(t, "listeners")
+
+		var got []delivery
+		var q *notify.Queue[event]
+		rest := events[1:]
+		var all []func(event)
+		for l := range listeners {
+			all = append(all, func(e event) {
+				got = append(got, delivery{l, e.number})
+				for range min(e.adds, len(rest)) {
+					q.Add(rest[0])
+					rest = rest[1:]
+				}
+				if e.delivers {
+					q.Deliver()
+				}
+				if e.panic {
+					panic(e.number)
+				}
+			})
+		}
+		q = notify.New(all)
+		q.Add(events[0])
+		func() {
+			defer func() { _ = recover() }()
+			q.Deliver()
+		}()
+
+		// Event after event, listener after listener; the next ones at the end.
+		var want []delivery
+		added := 1
+		for i := 0; i < added; i++ {
+			for l := range listeners {
+				want = append(want, delivery{l, i})
+				added = min(added+events[i].adds, len(events))
+			}
+		}
+		require.Equal(t, want, got)
+	})
 }
