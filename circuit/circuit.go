@@ -108,7 +108,6 @@ func NewBreaker(opts ...Option) *Breaker {
 		if r.slow {
 			b.calls = newCalls()
 			b.slow = b.meter(r.period, &b.calls.scratch)
-			continue
 		}
 		b.meter(r.period, &b.ledger)
 	}

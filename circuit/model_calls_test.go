@@ -179,6 +179,7 @@ func (n *naiveBreaker) window(now time.Duration) (w breaker.Window) {
 		case naiveSlow:
 			_, slow := n.slow(r.period, now)
 			w.Slow = uint64(slow + len(n.overdue(now)))
+			w.Length = max(w.Length, r.period)
 		default:
 			w.Length = max(w.Length, r.period)
 		}

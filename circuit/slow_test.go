@@ -169,7 +169,7 @@ func TestSlowCallRate_ASlowCallCountsHoweverItEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := slowBreaker()
 		slowCalls(t, b, 10, slowThreshold-time.Nanosecond, breaker.Ignored)
-		require.Zero(t, b.Snapshot().Window, "ignored in time, they are in no window")
+		require.Equal(t, breaker.Window{Length: slowPeriod}, b.Snapshot().Window, "ignored in time, they are in no window")
 		slowCalls(t, b, 3, slowThreshold, breaker.Ignored)
 		require.EqualValues(t, 3, b.Snapshot().Window.Slow)
 		slowCalls(t, b, 1, slowThreshold, breaker.Ignored)
@@ -228,7 +228,7 @@ func TestSlowCallRate_CallsOfAnEarlierStateDoNotCount(t *testing.T) {
 		}
 		s := b.Snapshot()
 		require.Equal(t, breaker.Closed, s.State)
-		require.Equal(t, breaker.Window{Success: 4}, s.Window)
+		require.Equal(t, breaker.Window{Length: slowPeriod, Success: 4}, s.Window)
 		require.Equal(t, breaker.Totals{Offered: 14, Allowed: 14, Success: 4, Failure: 10}, s.Totals)
 	})
 }
