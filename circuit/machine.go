@@ -94,10 +94,10 @@ func (p probing) verdict(m *machine) breaker.State {
 	switch {
 	case p.all && m.success+m.failure < p.of:
 		return breaker.HalfOpen
-	case m.success >= p.successes:
-		return breaker.Closed
 	case m.failure >= p.failures:
 		return breaker.Open
+	case m.success >= p.successes:
+		return breaker.Closed
 	}
 	return breaker.HalfOpen
 }
