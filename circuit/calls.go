@@ -1,6 +1,7 @@
 package circuit
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,7 +47,8 @@ func newCalls() *calls {
 func (c *calls) take(now int64, v *view) breaker.Permit {
 	for {
 		places := *c.places.Load()
-		for range places {
+		// After a few misses a second half is better than a long search.
+		for range min(len(places), 16) {
 			p := places[c.next.Add(1)%uint64(len(places))]
 			w := p.word.Load()
 			if w&placeBits != placeFree || !p.word.CompareAndSwap(w, w+placeChosen) {
@@ -69,8 +71,10 @@ func (c *calls) extend(full int, b *Breaker) {
 	if len(places) > full {
 		return
 	}
-	for range max(8, full) {
-		places = append(places[:len(places):len(places)], &call{breaker: b})
+	more := max(8, full)
+	places = slices.Grow(slices.Clone(places), more) // others read the old one
+	for range more {
+		places = append(places, &call{breaker: b})
 	}
 	c.places.Store(&places)
 }
@@ -141,7 +145,7 @@ func (p *call) SettleResult(t breaker.Ticket, r breaker.Result) {
 		b.calls.scratch.Succeed()
 	}
 	b.ended(now, v.generation, r)
-	if slow && b.current(v.generation) {
+	if slow && r.Outcome == breaker.Ignored {
 		b.judge(now, r)
 	}
 }

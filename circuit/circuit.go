@@ -32,10 +32,11 @@ var _ breaker.Controller = (*Breaker)(nil)
 // MarkFailed that Kratos' middleware sends after a rejection for that
 // rejection's, see [WithUnmarkedRejections].
 //
-// While the breaker is closed, a call that succeeds takes no lock, allocates
-// nothing, and reads the clock only if there is a rule with a period, however
-// large numbers and periods are. A failure takes a lock for a moment; so does
-// each call while the breaker is half-open.
+// While the breaker is closed, a call that succeeds allocates nothing, and reads
+// the clock only if there is a rule with a period. It takes no lock, but for one
+// call in each bucket, and while so many calls have failed that only minCalls is
+// not reached. None of it grows with numbers or periods. A failure takes a lock
+// for a moment; so does each call while the breaker is half-open.
 type Breaker struct {
 	// What every call reads, and no call writes. Then the ledger, the lanes of
 	// which are cache lines of their own: see the test of the layout.
@@ -254,7 +255,8 @@ func (v *view) Settle(t breaker.Ticket, o breaker.Outcome) {
 	if o == breaker.Success && v.closed {
 		// Nearly every call, without a lock.
 		b := v.breaker
-		if b.view.Load() == v && (!b.timed || b.now() < b.due.Load()) && ledger.TrySettle(t.Word, t.Serial, 1) {
+		if b.view.Load() == v && (!b.timed || b.now() < b.due.Load()) &&
+			(ledger.TrySettle(t.Word, t.Serial, 1) || b.ledger.Settle(t.Word, t.Serial, 1)) {
 			if b.watch.Load() {
 				b.reconsider(v.generation)
 			}
@@ -475,7 +477,10 @@ func (b *Breaker) Allow() error {
 
 func (b *Breaker) allowSlow(v *view) error {
 	now := b.now()
-	if v.rejects > 0 && now < v.rejects {
+	switch {
+	case v.closed && now < b.calls.nextCheck.Load():
+		return nil
+	case v.rejects > 0 && now < v.rejects:
 		b.rejectUnmarked(now)
 		return v.rejection
 	}

@@ -69,7 +69,7 @@ func (b *Breaker) Close() {
 
 // Reset closes the breaker and forgets all that it decided from. Totals and
 // mode stay. The results of calls that are in flight then count in the totals
-// only.
+// only. Rejections by Allow that were not marked yet are still expected to be.
 func (b *Breaker) Reset() {
 	b.byHand(func(now int64) { b.become(breaker.Closed, now, causeReset) })
 }

@@ -230,7 +230,9 @@ func (n *naiveBreaker) snapshot(began time.Time, now time.Duration) breaker.Snap
 	if n.state != breaker.Open {
 		s.ConsecutiveSuccesses, s.ConsecutiveFailures = naiveStreak(n.evidence())
 	}
-	if n.mode == breaker.ForceOpen || n.mode == breaker.Auto && n.state == breaker.Open {
+	good, bad := n.results()
+	full := len(n.running()) >= n.config.limit || len(n.running())+good+bad >= n.config.of
+	if n.mode == breaker.ForceOpen || n.mode == breaker.Auto && (n.state == breaker.Open || n.state == breaker.HalfOpen && full) {
 		s.RejectRatio = 1
 	}
 	return s

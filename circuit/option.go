@@ -111,7 +111,8 @@ func WithConsecutiveFailures(n int) Option {
 
 // WithFailureCount opens the breaker when m of the last n calls failed, even if
 // there were not n calls yet. The range is 1 <= m <= n <= 1e6. It takes 8 bytes
-// for each of m failures; its cost depends neither on m nor on n.
+// for each of m failures. What a call costs depends neither on m nor on n; a
+// snapshot looks at all of them.
 func WithFailureCount(m, n int) Option {
 	return func(o *options) {
 		o.once("WithFailureCount")
@@ -179,8 +180,8 @@ func WithFailurePercent(percent, minCalls int, period time.Duration) Option {
 //
 // The ranges are (0, 24h] for the threshold and otherwise those of
 // [WithFailureRate]. Only calls with a permit are timed. The option costs a
-// clock read at the beginning of each call, and memory for as many calls as
-// ever were in flight at once.
+// clock read at the beginning of each call, memory for as many calls as ever were
+// in flight at once, and with each failed or slow call a look at all of them.
 func WithSlowCallRate(threshold time.Duration, ratio float64, minCalls int, period time.Duration) Option {
 	return func(o *options) {
 		o.once("WithSlowCallRate")
@@ -229,8 +230,9 @@ func WithProbes(successes, of int) Option {
 	}
 }
 
-// WithProbeLimit sets how many probes may run at once. The range is from 1 to
-// the number of probes of [WithProbes], which is the default.
+// WithProbeLimit sets how many probes of a half-open state may run at once. One
+// that hangs when its state ends is not among those of the next. The range is
+// from 1 to the number of probes of [WithProbes], which is the default.
 func WithProbeLimit(n int) Option {
 	return func(o *options) {
 		o.once("WithProbeLimit")
@@ -437,6 +439,9 @@ func (o *options) probesAsInClosed() {
 			failures++
 		}
 		p.successes, p.of, p.all = int(r.minCalls-failures), int(r.minCalls), true
+		if p.failures != 0 {
+			panic("circuit: WithProbesAsInClosed of a rate and WithProbeFailures contradict each other")
+		}
 	default:
 		panic("circuit: WithProbesAsInClosed: want exactly one opening rule, and no WithOpenWhen")
 	}

@@ -185,6 +185,10 @@ var contradictions = []struct {
 		[]circuit.Option{circuit.WithFailureRate(0.5, 1_000_001, time.Second), circuit.WithProbesAsInClosed()},
 		"WithProbesAsInClosed: want at most 1000000 calls to decide from",
 	},
+	{
+		[]circuit.Option{circuit.WithFailureRate(0.5, 9, time.Second), circuit.WithProbesAsInClosed(), circuit.WithProbeFailures(1)},
+		"WithProbesAsInClosed of a rate and WithProbeFailures contradict each other",
+	},
 }
 
 // givenOnce are the options of which a second one would make the first one

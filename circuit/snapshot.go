@@ -10,7 +10,8 @@ import (
 
 // Snapshot returns a copy of the breaker's state and counts. Nothing is
 // changed, and no listener is told: a state that the passing of time has led to
-// is shown as a call would find it. The window is that of the longest period, or
+// is shown as a call would find it; only calls in flight that have become slow
+// open the breaker no sooner than the next call. The window is that of the longest period, or
 // of the last n calls of [WithFailureCount], or else of the present state; an
 // open breaker shows what it was opened from. It takes the breaker's lock for a
 // moment, in which it reads what the rules look at.
@@ -42,6 +43,9 @@ func (b *Breaker) snapshot(m *machine, now int64) breaker.Snapshot {
 		s.ConsecutiveSuccesses, s.ConsecutiveFailures = m.streak.at(b.ledger.Counts().Success)
 	case breaker.HalfOpen:
 		s.ConsecutiveSuccesses, s.ConsecutiveFailures = m.successes, m.faults
+		if !b.options.probes.admits(m) {
+			s.RejectRatio = 1
+		}
 	case breaker.Open:
 		s.RejectRatio, until = 1, m.until
 	}

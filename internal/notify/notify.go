@@ -1,7 +1,10 @@
 // Package notify delivers events to listeners in order and exactly once.
 package notify
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // Queue holds the events that are not delivered yet. Events are added where
 // their order is decided, under the lock of whoever decides it, and delivered
@@ -10,6 +13,7 @@ import "sync"
 type Queue[E any] struct {
 	listeners []func(E)
 
+	count      atomic.Int64 // of waiting, for who has nothing to deliver
 	mu         sync.Mutex
 	waiting    []delivery[E]
 	delivering bool
@@ -44,6 +48,7 @@ func (q *Queue[E]) Add(e E) {
 	for _, l := range q.listeners {
 		q.waiting = append(q.waiting, delivery[E]{e, l})
 	}
+	q.count.Store(int64(len(q.waiting)))
 }
 
 // Deliver hands the events that wait to the listeners, unless another call of
@@ -52,10 +57,7 @@ func (q *Queue[E]) Add(e E) {
 //
 // A listener's panic or Goexit goes on up, after the rest is delivered.
 func (q *Queue[E]) Deliver() {
-	if q == nil {
-		return
-	}
-	for q.deliverNext() {
+	for q != nil && q.count.Load() > 0 && q.deliverNext() {
 	}
 }
 
@@ -88,6 +90,7 @@ func (q *Queue[E]) take() (d delivery[E], ok bool) {
 	d = q.waiting[0]
 	q.waiting[0] = delivery[E]{}
 	q.waiting = q.waiting[1:]
+	q.count.Store(int64(len(q.waiting)))
 	q.delivering = true
 	return d, true
 }

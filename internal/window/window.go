@@ -23,7 +23,8 @@ import (
 // Whoever counts into the ledger must call [Rolling.Roll] before it if
 // [Rolling.Due] says so. The methods take the time as an argument: nanoseconds
 // since creation, from [Rolling.Now]. All are safe for concurrent use. None
-// takes a lock; see Roll for the one case in which a goroutine waits.
+// takes a lock; see Roll for the one case in which a goroutine waits, besides a
+// reader that meets a Clear.
 type Rolling struct {
 	base   time.Time
 	until  atomic.Int64 // when the newest bucket ends
@@ -37,8 +38,12 @@ type Rolling struct {
 }
 
 // Beside the number of a bucket, newest and rolling hold how often the window
-// was cleared in it, modulo 2^clearBits: so rolling changes with each writing.
-const clearBits = 10
+// was cleared, modulo 2^clearBits: so rolling changes with each writing, and it
+// can be seen whether the writing is that of all buckets.
+const (
+	clearBits = 10
+	clearMask = 1<<clearBits - 1
+)
 
 func bucket(word int64) int64 { return word >> clearBits }
 
@@ -107,15 +112,15 @@ func (w *Rolling) begin(e int64, clear bool, l *ledger.Ledger, before func()) bo
 	for {
 		rolling := w.rolling.Load()
 		last := bucket(rolling)
-		next := e << clearBits
+		clears := rolling & clearMask
 		switch {
-		case e > last:
 		case clear:
-			e = last
-			next = last<<clearBits | (rolling+1)&(1<<clearBits-1)
-		default:
+			e = max(e, last)
+			clears = (clears + 1) & clearMask
+		case e <= last:
 			return false
 		}
+		next := e<<clearBits | clears
 		if newest := w.newest.Load(); newest != rolling {
 			runtime.Gosched()
 			continue
@@ -144,6 +149,10 @@ func (w *Rolling) Counts(now int64, l *ledger.Ledger) ledger.Counts {
 	n := int64(len(w.starts))
 	for {
 		rolling, newest := w.rolling.Load(), w.newest.Load()
+		if (rolling^newest)&clearMask != 0 { // all buckets are being written
+			runtime.Gosched()
+			continue
+		}
 		oldest := bucket(rolling) - n + 1 // of the buckets in the window
 		if now >= w.until.Load() {
 			oldest = max(oldest, now/w.span-n+1)

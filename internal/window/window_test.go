@@ -165,3 +165,32 @@ func TestRolling_ReadersSeeAWholeWindow(t *testing.T) {
 		}
 	}
 }
+
+// TestRolling_ReadersSeeNoHalfClearedWindow clears all the time what always
+// holds as many successes as failures.
+func TestRolling_ReadersSeeNoHalfClearedWindow(t *testing.T) {
+	var l ledger.Ledger
+	var w Rolling
+	w.Init(10, time.Hour)
+	for range 100 {
+		l.Succeed()
+		l.Fail()
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 100_000 {
+			w.Clear(0, &l, func() {})
+		}
+	}()
+	for {
+		c := w.Counts(0, &l)
+		require.Equal(t, c.Success, c.Failure)
+		select {
+		case <-done:
+			require.Zero(t, w.Counts(0, &l))
+			return
+		default:
+		}
+	}
+}
