@@ -55,6 +55,10 @@ fuzz: ## each fuzz test for FUZZTIME (30s)
 bench: ## the benchmarks that match BENCH (.), COUNT (6) times, for benchstat
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
 
+.PHONY: scoreboard
+scoreboard: ## measure all breakers in every scenario and write docs/scoreboard (5 minutes)
+	go test -count 1 -timeout 30m -run '^TestScoreboard_IsWrittenOnRequest$$' ./internal/scoreboard -write ../../docs/scoreboard
+
 .PHONY: cover
 cover: ## how much of each package the tests reach
 	go test -coverpkg ./... -coverprofile cover.out ./...

@@ -43,7 +43,7 @@ func TestBudget_AReckoningThatWasOvertakenIsRefused(t *testing.T) {
 // announced a new bucket and not yet reckoned the budget anew. With one bucket,
 // the successes that bought the old budget have all left the window by then.
 func TestRegression_AnOldBudgetOutlivedItsWindow(t *testing.T) {
-	b := NewBreaker(WithBucket(1))
+	b := NewBreaker(Classic(), WithBucket(1))
 	for range 100_000 {
 		b.MarkSuccess()
 	}

@@ -2,8 +2,8 @@ package sre
 
 import "github.com/kratos-breaker/breaker/internal/ledger"
 
-// throttle is the decision: client-side throttling of the Google SRE book, in the
-// form that go-kratos/aegis gave it. With total calls asked for and success of
+// throttle is the decision of [Classic]: client-side throttling of the Google SRE
+// book, in the form that go-kratos/aegis gave it. With total calls asked for and success of
 // them successful within the window, a call is allowed while
 //
 //	total < request  or  total < k·success        with k = 1 / success ratio
@@ -19,7 +19,9 @@ import "github.com/kratos-breaker/breaker/internal/ledger"
 // Throttling", https://sre.google/sre-book/handling-overload/
 type throttle struct {
 	k       float64
-	request uint64
+	request uint32
+	probeMs uint16 // milliseconds between probes; of the other decision
+	classic bool   // whether this one decides
 }
 
 // rejectRatio returns the probability, in [0, 1), with which a call is
@@ -28,7 +30,7 @@ type throttle struct {
 func (d throttle) rejectRatio(c ledger.Counts) float64 {
 	total := c.Total()
 	accepted := d.k * float64(c.Success)
-	if total < d.request || float64(total) < accepted {
+	if total < uint64(d.request) || float64(total) < accepted {
 		return 0
 	}
 	return max(0, (float64(total)-accepted)/float64(total+1))
@@ -36,7 +38,8 @@ func (d throttle) rejectRatio(c ledger.Counts) float64 {
 
 // headroom returns how many more calls may fail after c before a call can be
 // rejected, whatever else succeeds meanwhile: rejectRatio stays 0 for every
-// number of failures below headroom. Let f of the calls in c have failed.
+// number of failures below headroom. Let f of the calls in c have failed. The
+// other decision uses it, too, since it needs more before it looks for trouble.
 //
 // After x more failures and y more successes, rejecting takes both
 //

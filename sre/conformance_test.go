@@ -10,23 +10,33 @@ import (
 )
 
 // TestBreaker_Conforms runs what holds for every breaker over one with the
-// defaults, and over one that a few failures can open.
+// defaults, one that looks sooner, and classic ones, of which a few failures can
+// open the last.
 func TestBreaker_Conforms(t *testing.T) {
-	for name, opts := range map[string][]sre.Option{
-		"defaults": nil,
-		"eager":    {sre.WithRequest(10), sre.WithSuccess(0.9), sre.WithWindow(time.Second)},
+	for _, kind := range []struct {
+		name     string
+		outage   int
+		recovery time.Duration
+		opts     []sre.Option
+	}{
+		{"defaults", 200, 3 * time.Second, nil},
+		{"eager", 200, 3 * time.Second, []sre.Option{sre.WithRequest(5), sre.WithSuccess(0.9), sre.WithWindow(time.Second)}},
+		{"classic", 1000, 40 * time.Second, []sre.Option{sre.Classic()}},
+		{"classic and eager", 1000, 40 * time.Second, []sre.Option{
+			sre.Classic(), sre.WithRequest(10), sre.WithSuccess(0.9), sre.WithWindow(time.Second),
+		}},
 	} {
 		breakertest.Run(t, breakertest.Kind{
-			Name: name,
+			Name: kind.name,
 			New: func(name string, listeners ...breaker.Listener) breaker.Breaker {
-				opts := append([]sre.Option{sre.WithName(name)}, opts...)
+				opts := append([]sre.Option{sre.WithName(name)}, kind.opts...)
 				for _, l := range listeners {
 					opts = append(opts, sre.WithListener(l))
 				}
 				return sre.NewBreaker(opts...)
 			},
-			Outage:   1000,
-			Recovery: 40 * time.Second,
+			Outage:   kind.outage,
+			Recovery: kind.recovery,
 			Named:    true, Listens: true, Controlled: true, Idles: true,
 		})
 	}

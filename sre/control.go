@@ -20,6 +20,7 @@ type control struct {
 	events    *notify.Queue[breaker.Event]
 	changing  sync.Mutex // held while a change of state is written down and its event added
 	overruled atomic.Pointer[overruled]
+	guard     atomic.Pointer[guard] // nil until needed
 }
 
 // overruled is made when somebody sets a mode for the first time.
@@ -140,23 +141,25 @@ func (b *Breaker) expire(now int64) {
 }
 
 // Reset closes the breaker and forgets all that it decided from. Totals and
-// mode stay.
+// mode stay. Rejections by Allow that were not marked yet are still expected to
+// be.
 func (b *Breaker) Reset() {
 	now := b.window.Now()
+	before := b.window.Counts(now, &b.ledger)
 	b.window.Clear(now, &b.ledger, b.budget.shut)
+	if g := b.guarded(); g != nil {
+		g.mu.Lock()
+		g.decision = b.newDecision()
+		g.alert.Store(false)
+		g.mu.Unlock()
+	}
 	b.assess(1)
-	b.recordState(now, 0, ledger.Counts{}, "reset")
+	b.recordState(now, 0, before, "reset")
 	b.deliver()
 }
 
-// judged writes down what the state is, now that the reject ratio after c is p.
-func (b *Breaker) judged(now int64, p float64, c ledger.Counts) {
-	if open := p > 0; open != (b.change.Load()&1 != 0) {
-		b.recordState(now, p, c, fmt.Sprintf("%d of %d calls within %v succeeded", c.Success, c.Total(), b.window.Length()))
-	}
-}
-
-// recordState writes down when the state changed, and adds the event.
+// recordState writes down when the state changed, now that the share p of the
+// calls is rejected, and adds the event.
 func (b *Breaker) recordState(now int64, p float64, decidedFrom ledger.Counts, cause string) {
 	last := b.change.Load()
 	open := p > 0
@@ -167,21 +170,21 @@ func (b *Breaker) recordState(now int64, p float64, decidedFrom ledger.Counts, c
 	if open {
 		next |= 1
 	}
-	c := b.control.Load()
-	if c == nil || c.events == nil {
-		b.change.CompareAndSwap(last, next)
-		return
-	}
+	c := b.controls()
 	c.changing.Lock()
 	defer c.changing.Unlock()
 	if !b.change.CompareAndSwap(last, next) {
 		return // somebody else has, and told it
 	}
+	b.guardFor().lastCause.Store(&cause)
+	if c.events == nil {
+		return
+	}
 	e := breaker.Event{From: breaker.Open, To: breaker.Closed, Cause: cause, At: b.window.Time(now)}
 	if open {
 		e.From, e.To = breaker.Closed, breaker.Open
 	}
-	e.Snapshot = b.snapshot(now, decidedFrom)
+	e.Snapshot = b.snapshot(now, decidedFrom, p)
 	e.Snapshot.State, e.Snapshot.Since, e.Snapshot.Cause = e.To, e.At, cause
 	c.events.Add(e)
 }

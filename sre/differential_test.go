@@ -102,7 +102,7 @@ func TestBreaker_DecidesAsAegis(t *testing.T) {
 			buckets := rapid.IntRange(1, 20).Draw(t, "buckets")
 			window := time.Duration(rapid.Int64Range(int64(buckets)*1000, int64(5*time.Second)).Draw(t, "window"))
 			want := newReference(aegis.WithSuccess(success), aegis.WithRequest(request), aegis.WithBucket(buckets), aegis.WithWindow(window))
-			got := sre.NewBreaker(sre.WithSuccess(success), sre.WithRequest(request), sre.WithBucket(buckets), sre.WithWindow(window))
+			got := classic(sre.WithSuccess(success), sre.WithRequest(request), sre.WithBucket(buckets), sre.WithWindow(window))
 			span := window / time.Duration(buckets)
 
 			many := func(t *rapid.T) int {
@@ -156,7 +156,7 @@ func TestBreaker_DecidesAsAegisThroughAnOutage(t *testing.T) {
 	for _, rate := range []int{10, 100, 1000} {
 		t.Run(fmt.Sprintf("%d a second", rate), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				want, got := newReference(), sre.NewBreaker()
+				want, got := newReference(), classic()
 				rejected := 0
 				for second, failing := range []int{0, 0, 0, 0, 10, 30, 39, 100, 100, 100, 100, 100, 0, 0, 0, 0, 0, 0, 0, 0} {
 					for i := range rate {
@@ -190,7 +190,7 @@ func TestBreaker_RejectsTheShareThatItReports(t *testing.T) {
 	const draws = 1_000_000
 	for _, success := range []int{50, 300, 590} {
 		t.Run(fmt.Sprintf("%d of 1000 succeeded", success), func(t *testing.T) {
-			b := sre.NewBreaker(sre.WithWindow(time.Hour), sre.WithBucket(1))
+			b := classic(sre.WithWindow(time.Hour), sre.WithBucket(1))
 			for i := range 1000 {
 				if i < success {
 					b.MarkSuccess()

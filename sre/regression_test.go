@@ -9,12 +9,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kratos-breaker/breaker"
-	"github.com/kratos-breaker/breaker/sre"
 )
 
 func TestRegression_FailuresVanishedAfterRejectionsThatNobodyMarked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := sre.NewBreaker()
+		b := classic()
 		fail(b)
 		rejected := uint64(0)
 		for range 500 { // a host that does not mark its rejections
@@ -37,7 +36,7 @@ func TestRegression_FailuresVanishedAfterRejectionsThatNobodyMarked(t *testing.T
 
 func TestRegression_SinceWasAlwaysNowWhenExpiringSuccessesOpened(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := sre.NewBreaker()
+		b := classic()
 		start := time.Now()
 		for range 1000 {
 			b.MarkSuccess()
@@ -64,7 +63,7 @@ func TestRegression_SinceWasAlwaysNowWhenExpiringSuccessesOpened(t *testing.T) {
 // TestRegression_OfferedWentBackwards reads the totals while permits are taken
 // and settled. A slot that was read twice could be in neither sum.
 func TestRegression_OfferedWentBackwards(t *testing.T) {
-	b := sre.NewBreaker()
+	b := classic()
 	var wg sync.WaitGroup
 	for range 2 {
 		wg.Go(func() {

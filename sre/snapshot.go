@@ -6,21 +6,51 @@ import (
 )
 
 // Snapshot returns a copy of the breaker's counts and what they mean now. The
-// state is open while the reject ratio is above 0. The window and the totals
-// are read one after the other, so that under load they may differ by the calls
-// that end in between. It costs O(buckets), does not block, and changes nothing.
+// state is open while calls are rejected. The window and the totals are read one
+// after the other, so that under load they may differ by the calls that end in
+// between. It costs O(buckets), and changes nothing.
 func (b *Breaker) Snapshot() breaker.Snapshot {
 	now := b.window.Now()
-	s := b.snapshot(now, b.window.Counts(now, &b.ledger))
-	s.Since = b.window.Time(b.stateSince(now, s.State))
+	recent := b.window.Counts(now, &b.ledger)
+	if b.throttle.classic {
+		s := b.snapshot(now, recent, b.throttle.rejectRatio(recent))
+		s.Since = b.window.Time(b.stateSince(now, s.State))
+		s.Cause = b.cause(s.State)
+		return s
+	}
+	last := b.change.Load()
+	since, p := last>>1, 0.0
+	if g := b.guarded(); g != nil {
+		g.mu.Lock()
+		if g.phaseAt(now) == g.phase {
+			p = g.rejects()
+		} else if last&1 != 0 {
+			since = g.heard + forget
+		}
+		g.mu.Unlock()
+	}
+	s := b.snapshot(now, recent, p)
+	s.Since = b.window.Time(since)
+	s.Cause = b.cause(s.State)
 	return s
 }
 
-// snapshot describes the breaker when the window holds recent.
-func (b *Breaker) snapshot(now int64, recent ledger.Counts) breaker.Snapshot {
+// cause returns why the state began, if it is the one that was recorded last.
+func (b *Breaker) cause(s breaker.State) string {
+	if g := b.guarded(); g != nil && (s == breaker.Open) == (b.change.Load()&1 != 0) {
+		if cause := g.lastCause.Load(); cause != nil {
+			return *cause
+		}
+	}
+	return ""
+}
+
+// snapshot describes the breaker when the window holds recent and the share p
+// of the calls is rejected.
+func (b *Breaker) snapshot(now int64, recent ledger.Counts, p float64) breaker.Snapshot {
 	s := breaker.Snapshot{
 		Name:        b.name(),
-		RejectRatio: b.throttle.rejectRatio(recent),
+		RejectRatio: p,
 		Window: breaker.Window{
 			Length:   b.window.Length(),
 			Success:  recent.Success,
@@ -29,7 +59,7 @@ func (b *Breaker) snapshot(now int64, recent ledger.Counts) breaker.Snapshot {
 		},
 		Totals: b.totals(),
 	}
-	if s.RejectRatio > 0 {
+	if p > 0 {
 		s.State = breaker.Open
 	}
 	if m, _ := b.modeAt(now); m != nil {
@@ -56,7 +86,7 @@ func (b *Breaker) totals() breaker.Totals {
 	return breaker.Totals(t)
 }
 
-// stateSince returns when the state began. Usually a call saw the change and
+// stateSince returns when the state of a classic breaker began. Usually a call saw the change and
 // recorded it. If nobody called since, the state may have changed when calls
 // left the window.
 func (b *Breaker) stateSince(now int64, state breaker.State) int64 {
@@ -84,6 +114,13 @@ func (b *Breaker) Idle() bool {
 	now := b.window.Now()
 	if m, _ := b.modeAt(now); m != nil {
 		return false
+	}
+	if g := b.guarded(); g != nil {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if g.phaseAt(now) != calm {
+			return false
+		}
 	}
 	// In this order, or a permit that is settled in between would be in neither.
 	return b.totals().InFlight == 0 && b.window.Counts(now, &b.ledger).Total() == 0

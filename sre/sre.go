@@ -3,8 +3,10 @@
 // behind requests, and none while the backend is well. It has no timer and no
 // goroutine.
 //
-// Options, defaults and decisions are those of go-kratos/aegis'
-// circuitbreaker/sre.
+// Its options are those of go-kratos/aegis' circuitbreaker/sre and some more, and
+// with [Classic] so are its decisions. Without, it tells a backend that is down
+// from one that has too much to do and from one of which a part is broken: see
+// decision.go, and docs/algorithm.md for what was measured.
 package sre
 
 import (
@@ -42,8 +44,8 @@ type Breaker struct {
 	window   window.Rolling
 	budget   budget
 	throttle throttle
-	change   atomic.Int64 // when the state changed last, ns, and at bit 0 whether to open
-	unmarked atomic.Int64 // when Allow rejected last, ns
+	change   atomic.Int64  // when the state changed last, ns, and at bit 0 whether to open
+	streak   atomic.Uint64 // before there is a guard: see tell
 	ledger   ledger.Ledger
 	control  atomic.Pointer[control] // nil until needed
 }
@@ -59,7 +61,12 @@ func NewBreaker(opts ...Option) *Breaker {
 		opt(&o)
 	}
 	o.check()
-	b := &Breaker{throttle: throttle{k: 1 / o.success, request: uint64(o.request)}}
+	b := &Breaker{
+		throttle: throttle{
+			k: 1 / o.success, request: uint32(o.request), classic: o.classic,
+			probeMs: uint16(o.probe.Milliseconds()),
+		},
+	}
 	if o.name != "" || len(o.listeners) > 0 {
 		b.control.Store(newControl(o.name, o.listeners))
 	}
@@ -97,18 +104,24 @@ func (b *Breaker) allowSlow() error {
 		}
 		return nil
 	}
-	b.unmarked.Store(now)
+	b.guardFor().unmarked.Store(now)
 	b.ledger.RejectUnmarked()
 	return b.reject()
 }
 
 // MarkSuccess counts a successful call.
 func (b *Breaker) MarkSuccess() {
-	if now := b.window.Now(); b.window.Due(now) {
+	now := b.window.Now()
+	if !b.window.Due(now) && b.budget.left() { // nearly every call
+		b.ledger.Succeed()
+		return
+	}
+	if b.window.Due(now) {
 		b.roll(now)
-		defer b.deliver()
 	}
 	b.ledger.Succeed()
+	b.succeeded(now)
+	b.deliver()
 }
 
 // MarkFailed counts a failed call, or a rejection by Allow that was not marked
@@ -126,10 +139,15 @@ func (b *Breaker) MarkFailed() {
 			return
 		}
 	}
-	if b.ledger.Unmarked() && now-b.unmarked.Load() > int64(b.window.Length()) {
-		b.ledger.AbandonUnmarked() // by a host that does not mark its rejections
+	if b.ledger.Unmarked() {
+		if now-b.guardFor().unmarked.Load() > int64(b.window.Length()) {
+			b.ledger.AbandonUnmarked() // by a host that does not mark its rejections
+		} else if b.ledger.Book() {
+			b.spendRejection(now)
+			return
+		}
 	}
-	b.ledger.MarkFailed()
+	b.ledger.Fail()
 	b.spendFailure(now)
 }
 
@@ -178,7 +196,7 @@ func (b *Breaker) decide() (p breaker.Permit, decided bool, err error) {
 		b.deliver()
 		return p, false, nil
 	}
-	if b.window.Due(now) {
+	if b.throttle.classic && b.window.Due(now) {
 		b.roll(now)
 	}
 	if m == nil {
@@ -229,7 +247,7 @@ func (s *settler) Settle(t breaker.Ticket, o breaker.Outcome) {
 	b := (*Breaker)(s)
 	if o == breaker.Success {
 		// Nearly every call, without a call of its own.
-		if now := b.window.Now(); !b.window.Due(now) && ledger.TrySettle(t.Word, t.Serial, 1) {
+		if now := b.window.Now(); !b.window.Due(now) && b.budget.left() && ledger.TrySettle(t.Word, t.Serial, 1) {
 			return
 		}
 	}
@@ -249,29 +267,53 @@ func (b *Breaker) settleSlow(t breaker.Ticket, o breaker.Outcome) {
 	}
 	defer b.deliver()
 	if o == breaker.Success {
-		b.ledger.Settle(t.Word, t.Serial, 1)
+		if b.ledger.Settle(t.Word, t.Serial, 1) {
+			b.succeeded(now)
+		}
 	} else if b.ledger.Settle(t.Word, t.Serial, 0) {
 		b.ledger.Fail()
 		b.spendFailure(now)
 	}
 }
 
-// admits decides from the counts.
+// admits decides about a call, the mode apart.
 func (b *Breaker) admits(now int64) bool {
+	if !b.throttle.classic {
+		if b.window.Due(now) {
+			b.roll(now)
+		}
+		return b.asks(now)
+	}
 	c := b.window.Counts(now, &b.ledger)
 	p := b.throttle.rejectRatio(c)
-	b.judged(now, p, c)
+	b.classically(now, p, c)
 	return p == 0 || rand.Float64() >= p
+}
+
+// succeeded is called after a success was counted that had no budget to see.
+func (b *Breaker) succeeded(now int64) {
+	if !b.throttle.classic {
+		b.tell(now, true)
+	}
 }
 
 // spendFailure spends from the budget after a failure was counted.
 func (b *Breaker) spendFailure(now int64) {
+	if !b.throttle.classic {
+		b.tell(now, false)
+	}
+	b.spendRejection(now)
+}
+
+// spendRejection spends from the budget after a failure or a rejection was
+// counted. In the window of a classic breaker, both are the same.
+func (b *Breaker) spendRejection(now int64) {
 	left := b.budget.spend(1)
-	if left > 0 || left == 0 && b.refill() {
+	if left > 0 || left == 0 && b.refill() || !b.throttle.classic {
 		return
 	}
 	c := b.window.Counts(now, &b.ledger)
-	b.judged(now, b.throttle.rejectRatio(c), c)
+	b.classically(now, b.throttle.rejectRatio(c), c)
 }
 
 // roll begins a bucket. What the budget was reckoned from may leave the window
@@ -283,8 +325,11 @@ func (b *Breaker) roll(now int64) {
 		shut = true
 	})
 	// Who shut it and then came too late to begin the bucket sets it, too.
-	if (began || shut) && b.assess(1) > 0 {
-		b.judged(now, 0, b.window.Counts(now, &b.ledger))
+	if began {
+		b.look(now)
+	}
+	if (began || shut) && b.assess(1) > 0 && b.throttle.classic {
+		b.classically(now, 0, b.window.Counts(now, &b.ledger))
 	}
 }
 
@@ -312,7 +357,7 @@ func (b *Breaker) assess(worthwhile int64) int64 {
 		if !stable {
 			return 0
 		}
-		if n < worthwhile || b.forcedOpen() {
+		if n < worthwhile || b.forcedOpen() || b.alerted() {
 			n = -1
 		}
 		if !b.budget.set(read, n) {

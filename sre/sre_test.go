@@ -16,6 +16,11 @@ import (
 	"github.com/kratos-breaker/breaker/sre"
 )
 
+// classic is a breaker that decides as aegis does.
+func classic(opts ...sre.Option) *sre.Breaker {
+	return sre.NewBreaker(append(opts, sre.Classic())...)
+}
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // fail opens b: with the defaults, the next call is rejected with a
@@ -43,7 +48,7 @@ func rejected(b *sre.Breaker) *breaker.RejectedError {
 }
 
 func TestBreaker_OpensWhereTheDocumentationSays(t *testing.T) {
-	b := sre.NewBreaker()
+	b := classic()
 	for range 99 {
 		b.MarkFailed()
 	}
@@ -51,7 +56,7 @@ func TestBreaker_OpensWhereTheDocumentationSays(t *testing.T) {
 	b.MarkFailed()
 	require.InDelta(t, 100.0/101, b.Snapshot().RejectRatio, 1e-12)
 
-	b = sre.NewBreaker()
+	b = classic()
 	for range 60 {
 		b.MarkSuccess()
 	}
@@ -65,7 +70,7 @@ func TestBreaker_OpensWhereTheDocumentationSays(t *testing.T) {
 
 func TestBreaker_SuccessesThatLeftTheWindowBuyNoFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := sre.NewBreaker()
+		b := classic()
 		for range 1000 {
 			b.MarkSuccess()
 		}
@@ -83,7 +88,7 @@ func TestBreaker_SuccessesThatLeftTheWindowBuyNoFailures(t *testing.T) {
 }
 
 func TestBreaker_RejectionSaysWhatHappened(t *testing.T) {
-	b := sre.NewBreaker(sre.WithName("/pay.v1.Pay/Charge"))
+	b := classic(sre.WithName("/pay.v1.Pay/Charge"))
 	fail(b)
 	r := rejected(b)
 	require.ErrorIs(t, r, circuitbreaker.ErrNotAllowed)
@@ -93,7 +98,7 @@ func TestBreaker_RejectionSaysWhatHappened(t *testing.T) {
 	require.Zero(t, r.RetryAfter())
 	require.Equal(t, `circuit breaker "/pay.v1.Pay/Charge" rejected the call: throttled`, r.Error())
 
-	b = sre.NewBreaker()
+	b = classic()
 	fail(b)
 	require.Equal(t, "circuit breaker rejected the call: throttled", rejected(b).Error())
 	require.ErrorIs(t, b.Allow(), circuitbreaker.ErrNotAllowed)
@@ -102,7 +107,7 @@ func TestBreaker_RejectionSaysWhatHappened(t *testing.T) {
 func TestBreaker_SnapshotCountsEveryCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		created := time.Now()
-		b := sre.NewBreaker(sre.WithName("x"), sre.WithWindow(10*time.Second), sre.WithBucket(3))
+		b := classic(sre.WithName("x"), sre.WithWindow(10*time.Second), sre.WithBucket(3))
 		require.Equal(t, breaker.Snapshot{
 			Name: "x", Since: created, Window: breaker.Window{Length: 3 * (10 * time.Second / 3)},
 		}, b.Snapshot())
@@ -133,7 +138,7 @@ func TestBreaker_SnapshotCountsEveryCall(t *testing.T) {
 }
 
 func TestBreaker_MarkAfterARejectionIsNoFailure(t *testing.T) {
-	b := sre.NewBreaker()
+	b := classic()
 	fail(b)
 	n := uint64(0)
 	for range 500 { // what Kratos' own middleware does
@@ -154,7 +159,7 @@ func TestBreaker_MarkAfterARejectionIsNoFailure(t *testing.T) {
 
 func TestBreaker_StateChangesAreDated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := sre.NewBreaker()
+		b := classic()
 		start := b.Snapshot().Since
 		time.Sleep(1050 * time.Millisecond)
 		fail(b)
@@ -190,7 +195,7 @@ func TestBreaker_StateChangesAreDated(t *testing.T) {
 
 func TestBreaker_IsIdleOnlyWhenAsGoodAsNew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := sre.NewBreaker()
+		b := classic()
 		require.True(t, b.Idle())
 		b.MarkSuccess()
 		require.False(t, b.Idle(), "the window holds a call")
@@ -207,7 +212,7 @@ func TestBreaker_IsIdleOnlyWhenAsGoodAsNew(t *testing.T) {
 
 func TestBreaker_SurvivesDecadesOfIdling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := sre.NewBreaker(sre.WithWindow(time.Microsecond), sre.WithBucket(1), sre.WithRequest(1))
+		b := classic(sre.WithWindow(time.Microsecond), sre.WithBucket(1), sre.WithRequest(1))
 		for range 3 {
 			time.Sleep(30 * 365 * 24 * time.Hour)
 			b.MarkFailed()
@@ -240,7 +245,7 @@ func TestNewBreaker_RefusesImpossibleOptions(t *testing.T) {
 		"sre: WithBucket(10): want buckets of at least 1µs; WithWindow(9µs) has room for 9": func() sre.Option { return sre.WithWindow(9 * time.Microsecond) }(),
 		"sre: NewBreaker: nil Option":                                                       nil,
 	} {
-		require.PanicsWithValue(t, want, func() { sre.NewBreaker(opt) })
+		require.PanicsWithValue(t, want, func() { classic(opt) })
 	}
 }
 
@@ -250,7 +255,7 @@ func TestNewBreaker_TakesTheBoundsOfItsOptions(t *testing.T) {
 		{sre.WithSuccess(1e-6), sre.WithRequest(1e9), sre.WithWindow(24 * time.Hour), sre.WithBucket(100_000)},
 		{sre.WithRequest(1), sre.WithWindow(time.Microsecond), sre.WithBucket(1)},
 	} {
-		b := sre.NewBreaker(opts...)
+		b := classic(opts...)
 		require.NoError(t, b.Allow())
 		b.MarkFailed()
 		b.MarkSuccess()
@@ -259,7 +264,7 @@ func TestNewBreaker_TakesTheBoundsOfItsOptions(t *testing.T) {
 }
 
 func TestBreaker_NeverAllocates(t *testing.T) {
-	healthy, open := sre.NewBreaker(), sre.NewBreaker()
+	healthy, open := classic(), classic()
 	fail(open)
 	require.Error(t, rejected(open))
 	for name, f := range map[string]func(){
@@ -303,7 +308,7 @@ func TestBreaker_TakesAtMost512Bytes(t *testing.T) {
 	}
 	before := heap()
 	for i := range breakers {
-		b := sre.NewBreaker()
+		b := classic()
 		for range 10 {
 			if p, err := b.Acquire(); err == nil {
 				p.Done(breaker.Success)

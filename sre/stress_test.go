@@ -78,7 +78,7 @@ func TestBreaker_WindowIsExactAfterEveryRollover(t *testing.T) {
 	const goroutines, rounds, buckets = 8, 1500, 5
 	synctest.Test(t, func(t *testing.T) {
 		span := 10 * time.Millisecond
-		b := sre.NewBreaker(sre.WithWindow(buckets*span), sre.WithBucket(buckets), sre.WithRequest(20))
+		b := classic(sre.WithWindow(buckets*span), sre.WithBucket(buckets), sre.WithRequest(20))
 		start := time.Now()
 		type counts struct{ success, failure, rejected uint64 }
 		byBucket := map[int64]counts{}

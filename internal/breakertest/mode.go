@@ -257,6 +257,7 @@ func (k Kind) modes(in in) {
 				c.SetMode(m)
 				for _, p := range permits {
 					p.Done(breaker.Failure)
+					time.Sleep(time.Millisecond) // what fails all at once may have one cause
 				}
 				told.requireStory(t, "", breaker.Open)
 				s := told.recorded()[0].Snapshot

@@ -3,6 +3,7 @@ package breakertest
 import (
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -87,6 +88,7 @@ func (k Kind) permits(in in) {
 		b := k.New("")
 		for _, p := range Acquire(t, b, k.Outage) {
 			p.Done(breaker.Outcome(200))
+			time.Sleep(time.Millisecond) // what fails all at once may have one cause
 		}
 		RequireTotals(t, b, breaker.Totals{Failure: uint64(k.Outage)})
 		k.requireRejects(t, b)

@@ -1,0 +1,127 @@
+package scoreboard
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"io"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// blank are results in which nothing was measured.
+func blank() results {
+	rs := results{}
+	for _, j := range jobs() {
+		r := result{values: slices.Repeat([]float64{math.NaN()}, len(j.scenario.measures))}
+		if j.plotted() {
+			r.curve = make([]count, j.scenario.length/bin+1)
+		}
+		rs[j.key()] = r
+	}
+	return rs
+}
+
+func TestDocument_HasATableForEachMeasureAndARowForEachPolicy(t *testing.T) {
+	text := string(document(blank()))
+	tables := 1 // the summary
+	for _, s := range sections {
+		for _, sc := range s.scenarios {
+			require.Contains(t, text, "\n### "+sc.name+": "+sc.title+"\n")
+			tables += len(sc.measures)
+		}
+	}
+	require.Equal(t, tables, strings.Count(text, "\n|---|"))
+	for _, p := range policies {
+		require.Equal(t, tables-1, strings.Count(text, "\n| "+p.name+" |"))
+	}
+}
+
+func TestDocument_EmphasizesWhatIsWithinReach(t *testing.T) {
+	half := outageMeasures(0, 1, 2)[0]
+	for _, c := range []struct {
+		value, rate float64
+		met         bool
+	}{{0.5, 100, true}, {0.51, 100, false}, {0.51, 10, true}, {2.1, 10, false}, {math.Inf(1), 100, false}} {
+		met, said := half.reach.met(c.value, c.rate)
+		require.True(t, said)
+		require.Equal(t, c.met, met)
+	}
+	_, said := outageMeasures(0, 1, 2)[1].reach.met(5, 10)
+	require.False(t, said, "below 50 calls/s nothing is said about the leak")
+	met, _ := within(0.5, 2).met(0.4, 100)
+	require.False(t, met)
+	met, _ = atLeast(0.9).met(0.9, 100)
+	require.True(t, met)
+}
+
+func TestDocument_CombinesSeedsByTheirMedianAndGapsByTheSmallest(t *testing.T) {
+	require.InDelta(t, 3, measure{}.combine([]float64{9, 1, 3, 2, 4}), 0)
+	require.InDelta(t, 1, measure{pooled: true}.combine([]float64{9, 1, 3}), 0)
+	require.Equal(t, "never", measure{format: "%.1f"}.text(math.Inf(1)))
+	require.Equal(t, "1.5", measure{format: "%.1f"}.text(1.52))
+}
+
+func TestPlot_IsWellFormedAndShowsEachPolicy(t *testing.T) {
+	for _, sc := range scenarios {
+		if sc.plot == "" {
+			continue
+		}
+		text := plot(blank(), sc, sc.plotColumn())
+		for _, p := range policies {
+			require.Contains(t, string(text), ">"+p.name+"</text>")
+		}
+		d := xml.NewDecoder(bytes.NewReader(text))
+		for {
+			_, err := d.Token()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			require.NoError(t, err, sc.name)
+		}
+	}
+}
+
+func TestPlot_ChoosesRoundSteps(t *testing.T) {
+	for top, step := range map[float64]float64{120: 50, 200: 100, 499: 100, 600: 200, 2100: 1000, 10: 5} {
+		require.InDelta(t, step, gridStep(top), 1e-9, top)
+	}
+}
+
+// The document is written by hand, that is by make; it must not be of another
+// time than the code. Only what runs alike each time can be compared.
+func TestScoreboard_TheDocumentSaysWhatIsMeasured(t *testing.T) {
+	const path = "../../docs/scoreboard/README.md"
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	for _, name := range []string{"S2", "S3b", "S4b", "S5", "S7"} {
+		s := scenarioNamed(name)
+		_, chapter, found := strings.Cut(string(text), "\n### "+name+": ")
+		require.True(t, found)
+		for _, p := range []string{"aegis", "Kratos v3", "rate"} {
+			r := measured(t, job{scenario: s, policy: policyNamed(p), column: rates[1]})
+			for i, m := range s.measures {
+				require.Equal(t, m.text(r.values[i]), cell(t, chapter, m.name, p, "100/s"),
+					"%s of %s in %s: run make scoreboard", m.name, p, name)
+			}
+		}
+	}
+}
+
+// cell returns what the first table of a measure says about a policy.
+func cell(t *testing.T, chapter, measure, policy, column string) string {
+	_, table, found := strings.Cut(chapter, "\n| "+measure+" |")
+	require.True(t, found, measure)
+	head, rows, _ := strings.Cut(table, "\n")
+	i := slices.Index(strings.Split(strings.TrimSpace(head), " | "), column)
+	require.GreaterOrEqual(t, i, 0, column)
+	_, row, found := strings.Cut(rows, "\n| "+policy+" | ")
+	require.True(t, found, policy)
+	row, _, _ = strings.Cut(row, "\n")
+	return strings.Trim(strings.Split(row, " | ")[i], "* ")
+}

@@ -1,0 +1,173 @@
+package sre
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+
+	"github.com/kratos-breaker/breaker/internal/ledger"
+)
+
+// guard holds the decision of a breaker that has seen what could be trouble.
+// While it is calm, calls that succeed do not touch it: see [Breaker.assess].
+type guard struct {
+	alert     atomic.Bool            // whether the decision is not calm
+	nextProbe atomic.Int64           // while the backend is down, no call is allowed before, ns
+	lastCause atomic.Pointer[string] // of the last change of the state
+	unmarked  atomic.Int64           // when Allow rejected last, ns
+
+	mu sync.Mutex
+	decision
+}
+
+func (b *Breaker) newDecision() decision {
+	return decision{
+		accept: 1 / b.throttle.k,
+		enough: uint64(b.throttle.request),
+		span:   int64(b.window.Length()) / int64(b.window.Buckets()),
+		window: int64(b.window.Length()),
+		every:  int64(b.throttle.probeMs) * ms,
+	}
+}
+
+// guarded returns the guard, or nil if there is none yet.
+func (b *Breaker) guarded() *guard {
+	if c := b.control.Load(); c != nil {
+		return c.guard.Load()
+	}
+	return nil
+}
+
+func (b *Breaker) guardFor() *guard {
+	c := b.controls()
+	if g := c.guard.Load(); g != nil {
+		return g
+	}
+	c.guard.CompareAndSwap(nil, &guard{decision: b.newDecision()})
+	return c.guard.Load()
+}
+
+// alerted reports whether calls and successes concern the decision.
+func (b *Breaker) alerted() bool {
+	g := b.guarded()
+	return g != nil && g.alert.Load()
+}
+
+// asks asks the decision about a call.
+func (b *Breaker) asks(now int64) bool {
+	g := b.guarded()
+	if g == nil || !g.alert.Load() {
+		return true
+	}
+	if now < g.nextProbe.Load() {
+		return false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.phase == calm {
+		return true
+	}
+	allowed := g.ask(now, rand.Float64)
+	b.decided(now, g)
+	return allowed
+}
+
+// tell tells the decision of the end of a call that was counted.
+func (b *Breaker) tell(now int64, success bool) {
+	g := b.guarded()
+	seen := uint64(0) // of the streak, before there was a guard
+	switch {
+	case success && (g == nil || !g.alert.Load()):
+		return
+	case g == nil:
+		// Most breakers need no guard: a failure now and then is no streak.
+		const bits = 8 // of the word, for its length; the rest is as failures.after
+		after, n := b.ledger.Counts().Success<<bits, uint64(1)
+		if last := b.streak.Load(); last>>bits<<bits == after {
+			n += last - after
+		}
+		if n < 3 {
+			b.streak.Store(after | n)
+			return
+		}
+		g, seen = b.guardFor(), n-1
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if success {
+		g.succeed(now, rand.Float64)
+	} else {
+		if after := b.ledger.Counts().Success; !g.inStreak(after) {
+			g.streak = failures{n: seen, from: now, after: after, flight: b.ledger.Totals().InFlight}
+		}
+		var w ledger.Counts
+		if g.streak.n+1 >= fewFailures {
+			w = b.window.Counts(now, &b.ledger)
+		}
+		g.fail(now, w, rand.Float64)
+	}
+	b.decided(now, g)
+}
+
+// look shows the decision what ended before the bucket that has just begun.
+func (b *Breaker) look(now int64) {
+	g := b.guarded()
+	if g == nil || b.throttle.classic {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var v outlook
+	length := int64(b.window.Length())
+	stable := b.window.Suffixes(&b.ledger, func(c ledger.Counts, oldestFrom int64) {
+		began := oldestFrom + g.span - length
+		full := began <= now-2*g.span // at least two buckets
+		if full {
+			v.last, v.lastFor = c, now-began
+		}
+		if began < g.since {
+			return // it tells nothing about the present phase
+		}
+		if v.phaseFor == 0 {
+			v.phase, v.phaseFor = c, now-began
+		}
+		if full && c.Success+c.Failure >= uint64(b.throttle.request) {
+			v.recent = c
+		}
+	})
+	if !stable {
+		return // there is another bucket already
+	}
+	g.look(now, v)
+	b.decided(now, g)
+}
+
+// decided does what follows from the decision. The lock is held.
+func (b *Breaker) decided(now int64, g *guard) {
+	probe := int64(0)
+	if g.phase == down {
+		probe = g.decision.nextProbe
+	}
+	g.nextProbe.Store(probe)
+	if alert := g.phase != calm; alert != g.alert.Load() {
+		g.alert.Store(alert)
+		if alert {
+			b.budget.shut() // so that calls ask
+		} else {
+			b.assess(1)
+		}
+	}
+	p := g.rejects()
+	if p > 0 != (b.change.Load()&1 != 0) {
+		b.recordState(now, p, b.window.Counts(now, &b.ledger), g.cause)
+	}
+}
+
+// classically writes down what the state of a classic breaker is, now that the
+// reject ratio after c is p.
+func (b *Breaker) classically(now int64, p float64, c ledger.Counts) {
+	if p > 0 != (b.change.Load()&1 != 0) {
+		b.recordState(now, p, c, fmt.Sprintf("%d of %d calls within %v succeeded", c.Success, c.Total(), b.window.Length()))
+	}
+}
