@@ -151,8 +151,10 @@ func (b *Breaker) Reset() {
 		g.mu.Lock()
 		g.decision = b.newDecision()
 		g.alert.Store(false)
+		g.nextProbe.Store(0)
 		g.mu.Unlock()
 	}
+	b.streak.Store(0)
 	b.assess(1)
 	b.recordState(now, 0, before, "reset")
 	b.deliver()

@@ -4,17 +4,28 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-var write = flag.String("write", "", "directory to write the whole scoreboard to")
+var (
+	write = flag.String("write", "", "directory to write the whole scoreboard to")
+	only  = flag.String("only", "", "with -write, the policies to measure, separated by commas; all if empty")
+)
 
 func TestScoreboard_IsWrittenOnRequest(t *testing.T) {
 	if *write == "" {
 		t.Skip("it takes minutes: make scoreboard")
+	}
+	if *only != "" {
+		names := strings.Split(*only, ",")
+		all := policies
+		defer func() { policies = all }()
+		policies = slices.DeleteFunc(slices.Clone(all), func(p policy) bool { return !slices.Contains(names, p.name) })
 	}
 	var mu sync.Mutex
 	rs := results{}

@@ -78,8 +78,8 @@ func outage(name, title string, failure time.Duration, plot string) scenario {
 		plot:     plot,
 		bad:      []span{{from, to}},
 	}
-	if failure == timeout {
-		// What is not known cannot be acted upon: only the recovery is asked for.
+	if failure > refusal {
+		// What is not known yet cannot be acted upon: only the recovery is asked for.
 		for i := range s.measures {
 			if s.measures[i].name != nameRecovery {
 				s.measures[i].reach = nil
