@@ -3,7 +3,7 @@ package sre
 import (
 	"fmt"
 	"math"
-	"sync"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -18,7 +18,7 @@ import (
 type control struct {
 	rejected  breaker.RejectedError // of every rejection; it has the name
 	events    *notify.Queue[breaker.Event]
-	changing  sync.Mutex // held while a change of state is written down and its event added
+	random    func() float64 // nil: rand.Float64
 	overruled atomic.Pointer[overruled]
 	guard     atomic.Pointer[guard] // nil until needed
 }
@@ -43,15 +43,24 @@ func (b *Breaker) controls() *control {
 	if c := b.control.Load(); c != nil {
 		return c
 	}
-	b.control.CompareAndSwap(nil, newControl("", nil))
+	b.control.CompareAndSwap(nil, newControl(&options{}))
 	return b.control.Load()
 }
 
-func newControl(name string, listeners []breaker.Listener) *control {
+func newControl(o *options) *control {
 	return &control{
-		rejected: *breaker.NewRejectedError(name, breaker.Open, breaker.ReasonThrottled, time.Time{}, nil),
-		events:   notify.New[breaker.Event](listeners),
+		rejected: *breaker.NewRejectedError(o.name, breaker.Open, breaker.ReasonThrottled, time.Time{}, nil),
+		events:   notify.New[breaker.Event](o.listeners),
+		random:   o.random,
 	}
+}
+
+// random returns a number in [0, 1).
+func (b *Breaker) random() float64 {
+	if c := b.control.Load(); c != nil && c.random != nil {
+		return c.random()
+	}
+	return rand.Float64()
 }
 
 func (b *Breaker) overrule() *overruled {
@@ -172,13 +181,13 @@ func (b *Breaker) recordState(now int64, p float64, decidedFrom ledger.Counts, c
 	if open {
 		next |= 1
 	}
-	c := b.controls()
-	c.changing.Lock()
-	defer c.changing.Unlock()
+	c, g := b.controls(), b.guardFor()
+	g.changing.Lock()
+	defer g.changing.Unlock()
 	if !b.change.CompareAndSwap(last, next) {
 		return // somebody else has, and told it
 	}
-	b.guardFor().lastCause.Store(&cause)
+	g.lastCause.Store(&cause)
 	if c.events == nil {
 		return
 	}

@@ -71,6 +71,7 @@ type decision struct {
 
 	credit     float64 // calls that were earned
 	pure       bool    // whether no call has failed since the shedding began
+	late       uint64  // calls whose failures are older than the shedding
 	rejected   int64   // when a call was rejected last
 	afterwards bool    // whether the backend was down before
 	before     float64 // success ratio before the shedding
@@ -100,7 +101,7 @@ func (p phase) String() string { return [...]string{"calm", "trial", "shedding",
 // failures is a streak.
 type failures struct {
 	n      uint64
-	from   int64
+	from   int64  // when it began, or since when nothing has succeeded
 	after  uint64 // successes there were before it
 	flight uint64 // calls in flight when it began
 }
@@ -120,7 +121,7 @@ const (
 	coincidence = 1e-6
 	minStreak   = 13
 	minSilence  = 140 * ms
-	fewFailures = 5   // are enough if they last for a whole window: callers that wait long
+	fewFailures = 3   // are enough after half a window without a success: callers that wait long
 	longStreak  = 100 // is enough without a silence, if so many calls failed that began in it
 
 	// Probes come at intervals of WithProbeInterval, give or take 15 % so that
@@ -216,7 +217,11 @@ func (d *decision) inStreak(success uint64) bool { return d.streak.n > 0 && d.st
 func (d *decision) fail(now int64, w ledger.Counts, random func() float64) {
 	d.hear(now, random)
 	d.now.ended++
-	d.pure = false
+	if d.late > 0 {
+		d.late--
+	} else {
+		d.pure = false
+	}
 	d.streak.n++
 	if d.phase != down && d.isDown(now, w) {
 		d.become(down, now, fmt.Sprintf("%d failures in a row", d.streak.n))
@@ -229,7 +234,7 @@ func (d *decision) isDown(now int64, w ledger.Counts) bool {
 	switch {
 	case n >= longStreak+d.streak.flight:
 	case n >= minStreak && silence >= minSilence:
-	case n >= fewFailures && silence >= d.window:
+	case n >= fewFailures && silence >= d.window/2:
 	default:
 		return false
 	}
@@ -239,8 +244,9 @@ func (d *decision) isDown(now int64, w ledger.Counts) bool {
 	return float64(n)*math.Log1p(-s) <= math.Log(coincidence)
 }
 
-// succeed takes in a success. It is not called while the breaker is calm.
-func (d *decision) succeed(now int64, random func() float64) {
+// succeed takes in a success, after which so many calls are in flight. It is not
+// called while the breaker is calm.
+func (d *decision) succeed(now int64, flight uint64, random func() float64) {
 	d.hear(now, random)
 	d.now.ended++
 	d.now.success++
@@ -248,6 +254,7 @@ func (d *decision) succeed(now int64, random func() float64) {
 	case down:
 		d.wary = now + wariness
 		d.shed(now, "a probe succeeded", true)
+		d.late = flight // they may have begun before the backend was back
 	case shedding:
 		by := earn
 		if d.pure {
@@ -261,7 +268,7 @@ func (d *decision) shed(now int64, cause string, afterwards bool) {
 	d.become(shedding, now, cause)
 	d.afterwards, d.pure = afterwards, afterwards
 	d.rejected, d.nextProbe = now, now
-	d.credit = earnPure
+	d.credit, d.late = earnPure, 0
 }
 
 // plan sets the time of the next probe.

@@ -2,7 +2,6 @@ package sre
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 
@@ -16,6 +15,8 @@ type guard struct {
 	nextProbe atomic.Int64           // while the backend is down, no call is allowed before, ns
 	lastCause atomic.Pointer[string] // of the last change of the state
 	unmarked  atomic.Int64           // when Allow rejected last, ns
+
+	changing sync.Mutex // held while a change of state is written down and its event added
 
 	mu sync.Mutex
 	decision
@@ -68,7 +69,7 @@ func (b *Breaker) asks(now int64) bool {
 	if g.phase == calm {
 		return true
 	}
-	allowed := g.ask(now, rand.Float64)
+	allowed := g.ask(now, b.random)
 	b.decided(now, g)
 	return allowed
 }
@@ -96,7 +97,11 @@ func (b *Breaker) tell(now int64, success bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if success {
-		g.succeed(now, rand.Float64)
+		var flight uint64
+		if g.phase == down {
+			flight = b.ledger.Totals().InFlight
+		}
+		g.succeed(now, flight, b.random)
 	} else {
 		if after := b.ledger.Counts().Success; !g.inStreak(after) {
 			g.streak = failures{n: seen, from: now, after: after, flight: b.ledger.Totals().InFlight}
@@ -105,9 +110,28 @@ func (b *Breaker) tell(now int64, success bool) {
 		if g.streak.n+1 >= fewFailures {
 			w = b.window.Counts(now, &b.ledger)
 		}
-		g.fail(now, w, rand.Float64)
+		if g.streak.n+1 == fewFailures && w.Success > 0 {
+			g.streak.from = min(g.streak.from, b.silentFrom(now))
+		}
+		g.fail(now, w, b.random)
 	}
 	b.decided(now, g)
+}
+
+// silentFrom returns since when nothing has succeeded, as far as the buckets
+// know: calls that hang succeed no more before the first one fails.
+func (b *Breaker) silentFrom(now int64) int64 {
+	from := now
+	length, span := int64(b.window.Length()), int64(b.window.Length())/int64(b.window.Buckets())
+	stable := b.window.Suffixes(&b.ledger, func(c ledger.Counts, oldestFrom int64) {
+		if began := oldestFrom + span - length; c.Success == 0 && began < from {
+			from = began
+		}
+	})
+	if !stable {
+		return now
+	}
+	return from
 }
 
 // look shows the decision what ended before the bucket that has just begun.

@@ -15,6 +15,7 @@ type Option func(*options)
 type options struct {
 	name      string
 	listeners []breaker.Listener
+	random    func() float64
 	classic   bool
 	success   float64
 	request   int64
@@ -89,6 +90,16 @@ func WithListener(l breaker.Listener) Option {
 		panic("sre: WithListener: the listener is nil")
 	}
 	return func(o *options) { o.listeners = append(o.listeners, l) }
+}
+
+// WithRandom sets where random numbers in [0, 1) come from, for simulations and
+// tests that have to come out the same again. f is called from many goroutines
+// at once; the default is Float64 of math/rand/v2. It panics if f is nil.
+func WithRandom(f func() float64) Option {
+	if f == nil {
+		panic("sre: WithRandom: the function is nil")
+	}
+	return func(o *options) { o.random = f }
 }
 
 func (o *options) check() {

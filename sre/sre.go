@@ -10,7 +10,6 @@
 package sre
 
 import (
-	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -67,8 +66,8 @@ func NewBreaker(opts ...Option) *Breaker {
 			probeMs: uint16(o.probe.Milliseconds()),
 		},
 	}
-	if o.name != "" || len(o.listeners) > 0 {
-		b.control.Store(newControl(o.name, o.listeners))
+	if o.name != "" || len(o.listeners) > 0 || o.random != nil {
+		b.control.Store(newControl(&o))
 	}
 	b.window.Init(o.bucket, o.window/time.Duration(o.bucket))
 	b.assess(1)
@@ -287,7 +286,7 @@ func (b *Breaker) admits(now int64) bool {
 	c := b.window.Counts(now, &b.ledger)
 	p := b.throttle.rejectRatio(c)
 	b.classically(now, p, c)
-	return p == 0 || rand.Float64() >= p
+	return p == 0 || b.random() >= p
 }
 
 // succeeded is called after a success was counted that had no budget to see.

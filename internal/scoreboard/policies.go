@@ -25,7 +25,7 @@ var policies = []policy{
 	ours,
 	{
 		"classic", "`sre.NewBreaker(sre.Classic())`, which decides as aegis does",
-		func(*rand.Rand) breaker.Acquirer { return sre.NewBreaker(sre.Classic()) },
+		func(r *rand.Rand) breaker.Acquirer { return sre.NewBreaker(sre.Classic(), sre.WithRandom(r.Float64)) },
 	},
 	aegis,
 	{
@@ -57,7 +57,7 @@ var policies = []policy{
 
 var ours = policy{
 	"sre", "`sre.NewBreaker()`, the default of this module",
-	func(*rand.Rand) breaker.Acquirer { return sre.NewBreaker() },
+	func(r *rand.Rand) breaker.Acquirer { return sre.NewBreaker(sre.WithRandom(r.Float64)) },
 }
 
 var aegis = policy{
