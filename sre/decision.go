@@ -68,10 +68,12 @@ type decision struct {
 	heard  int64   // when the decision was told or asked anything
 
 	nextProbe int64
+	probed    bool // whether there was a probe in this outage
 
 	credit     float64 // calls that were earned
 	pure       bool    // whether no call has failed since the shedding began
 	late       uint64  // calls whose failures are older than the shedding
+	row        uint64  // successes since a call failed
 	rejected   int64   // when a call was rejected last
 	afterwards bool    // whether the backend was down before
 	before     float64 // success ratio before the shedding
@@ -133,11 +135,12 @@ const (
 	// What a success earns. The larger one trebles the load with each round
 	// trip, the smaller one leaves the backend a little more than it can do, by
 	// which it is found out that it can do more.
-	earnPure = 3.0
-	earn     = 1.15
-	pace     = 50 * ms // over which earned calls are spread
-	hoard    = sec / 5 // the most calls that can be earned, in time of traffic
-	starving = 3.0     // successes' time without a call after which one is a probe
+	earnPure  = 3.0
+	earn      = 1.15
+	pureAgain = 24      // successes in a row: 1 in 30 if as many fail as with the smaller one
+	pace      = 50 * ms // over which earned calls are spread
+	hoard     = sec / 5 // the most calls that can be earned, in time of traffic
+	starving  = 3.0     // successes' time without a call after which one is a probe
 
 	// Shedding ends after so long without a rejection.
 	quietPure = 500 * ms
@@ -170,6 +173,7 @@ const (
 func (d *decision) become(p phase, now int64, cause string) {
 	d.phase, d.since, d.cause = p, now, cause
 	d.ends, d.share, d.dithers = now+d.span, 1, false
+	d.probed, d.row = false, 0
 	d.now, d.memory, d.line = stretch{}, stretch{}, line{}
 }
 
@@ -220,7 +224,7 @@ func (d *decision) fail(now int64, w ledger.Counts, random func() float64) {
 	if d.late > 0 {
 		d.late--
 	} else {
-		d.pure = false
+		d.pure, d.row = false, 0
 	}
 	d.streak.n++
 	if d.phase != down && d.isDown(now, w) {
@@ -250,8 +254,14 @@ func (d *decision) succeed(now int64, flight uint64, random func() float64) {
 	d.hear(now, random)
 	d.now.ended++
 	d.now.success++
+	if d.row++; d.row >= pureAgain {
+		d.pure = true
+	}
 	switch d.phase {
 	case down:
+		if !d.probed {
+			return // it began before the outage
+		}
 		d.wary = now + wariness
 		d.shed(now, "a probe succeeded", true)
 		d.late = flight // they may have begun before the backend was back
@@ -316,6 +326,7 @@ func (d *decision) allows(now int64, random func() float64) bool {
 	if now < d.nextProbe {
 		return false
 	}
+	d.probed = true
 	d.plan(now, random)
 	return true
 }

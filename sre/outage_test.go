@@ -5,52 +5,59 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/kratos-breaker/breaker/sre"
 )
 
 func TestProbe(t *testing.T) {
-	for _, rate := range []float64{10, 100, 1000, 10000} {
-		inTraffic(t, rate, 1, func(t *testing.T, tr *traffic) {
-			start := time.Now()
-			_ = start
-			tr.during(5*time.Second, up)
-			from := tr.now
-			calls := tr.during(20*time.Second, down)
-			first := time.Duration(0)
-			for _, c := range calls {
-				if !c.allowed {
-					first = c.at - from
-					break
-				}
+	for _, n := range []int{1, 2, 3, 10} {
+		inTraffic(t, 1000, 1, func(t *testing.T, tr *traffic) {
+			tr.during(10*time.Second, up)
+			tr.during(20*time.Second, down)
+			for range 6 {
+				calls := tr.during(5*time.Second, up)
+				fmt.Println(n, "buckets: rejected", rejections(calls)/float64(len(calls)), tr.b.Snapshot().State)
 			}
-			fmt.Println(rate, "opens", first, "leak s", allowed(calls)/rate, "probes", allowed(between(calls, from+10*time.Second, from+20*time.Second))/10, "in total", len(tr.calls))
-			from = tr.now
-			calls = tr.during(5*time.Second, up)
-			last := time.Duration(0)
-			for _, c := range calls {
-				if !c.allowed {
-					last = c.at - from
-				}
-			}
-			fmt.Println(rate, "recovers", last, "lost", rejections(calls)/rate)
-			require.True(t, true)
-		})
+			calls := tr.during(20*time.Second, limited(300))
+			fmt.Println(n, "buckets: overload rejected", rejections(calls)/float64(len(calls)), served(calls)/6000, tr.b.Snapshot().State)
+		}, sre.WithBucket(n))
 	}
-	for _, n := range []int{4, 16} {
-		to := 2 * time.Second
-		if n == 16 {
-			to = 50 * time.Millisecond
+	inTraffic(t, 100, 1, func(t *testing.T, tr *traffic) {
+		tr.during(10*time.Second, up)
+		for range 10 {
+			calls := tr.during(time.Minute, down)
+			fmt.Println("1m probes: allowed", allowed(calls), tr.b.Snapshot().State)
 		}
-		inWorkers(t, n, func(t *testing.T, tr *traffic) {
-			tr.during(5*time.Second, up)
-			from := tr.now
-			calls := tr.during(20*time.Second, hanging(to))
-			for _, c := range calls {
-				if !c.allowed {
-					fmt.Println(n, "workers open", c.at-from)
-					break
-				}
-			}
+	}, sre.WithProbeInterval(time.Minute))
+	for _, rate := range []float64{100, 1000} {
+		inTraffic(t, rate, 1, func(t *testing.T, tr *traffic) {
+			tr.regular = true
+			tr.during(10*time.Second, up)
+			n := 0
+			calls := tr.during(20*time.Second, func(time.Duration, float64) (bool, time.Duration) { n++; return n%3 == 0, latency })
+			fmt.Println("every third", rejections(calls)/float64(len(calls)))
+			calls = tr.during(20*time.Second, limited(rate/3))
+			fmt.Println("regular limited third", rejections(calls)/float64(len(calls)))
 		})
 	}
+	for _, w := range []time.Duration{time.Millisecond, 20 * time.Millisecond, 100 * time.Millisecond, 300 * time.Millisecond, time.Second, 10 * time.Second, time.Minute, 10 * time.Minute, time.Hour} {
+		inTraffic(t, 1000, 1, func(t *testing.T, tr *traffic) {
+			tr.during(10*time.Second, up)
+			calls := tr.during(20*time.Second, down)
+			a := allowed(calls)
+			calls = tr.during(5*time.Second, up)
+			fmt.Println(w, "window: leak", a, "lost", rejections(calls), tr.b.Snapshot().State)
+			calls = tr.during(40*time.Second, limited(300))
+			fmt.Println(w, "overload rejected", rejections(calls)/float64(len(calls)), served(calls)/12000)
+			tr.during(20*time.Second, up)
+			calls = tr.during(40*time.Second, failing(0.5))
+			fmt.Println(w, "partial rejected", rejections(calls)/float64(len(calls)))
+		}, sre.WithWindow(w))
+	}
+	// Long window, stale.
+	inTraffic(t, 10, 1, func(t *testing.T, tr *traffic) {
+		tr.during(10*time.Minute, up)
+		tr.during(5*time.Second, down)
+		calls := tr.during(10*time.Minute, up)
+		fmt.Println("10 min window rejected after", rejections(calls), tr.b.Snapshot().Totals)
+	}, sre.WithWindow(10*time.Minute))
 }
