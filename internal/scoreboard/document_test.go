@@ -103,7 +103,7 @@ func TestScoreboard_TheDocumentSaysWhatIsMeasured(t *testing.T) {
 		s := scenarioNamed(name)
 		_, chapter, found := strings.Cut(string(text), "\n### "+name+": ")
 		require.True(t, found)
-		for _, p := range []string{"aegis", "Kratos v3", "rate"} {
+		for _, p := range []string{"sre", "aegis", "rate"} {
 			r := measured(t, job{scenario: s, policy: policyNamed(p), column: rates[1]})
 			for i, m := range s.measures {
 				require.Equal(t, m.text(r.values[i]), cell(t, chapter, m.name, p, "100/s"),

@@ -32,9 +32,22 @@ var bounds = []bound{
 	{aegis, "S1c", nameRejected, []float64{10, 100, 1000}, 0, 0},
 	{aegis, "S4a", nameAllowed, []float64{100, 1000}, 1.6, 1.8}, // K times the capacity
 
-	// The default. Lines for ours, for example
-	//
-	//	{ours, "S2", nameRecovery, []float64{10, 100, 1000}, 0, 2},
+	// The default.
+	{ours, "S1c", nameRejected, []float64{10, 100, 1000}, 0, 0.01},
+	{ours, "S2", nameHalf, []float64{100, 1000}, 0, 0.5},
+	{ours, "S2", nameHalf, []float64{10}, 0, 2.5},
+	{ours, "S2", nameLeak, []float64{100, 1000}, 0, 0.35},
+	{ours, "S2", nameProbes, []float64{10, 100, 1000}, 0.5, 2},
+	{ours, "S2", nameGap, []float64{10, 100, 1000}, 100, math.Inf(1)},
+	{ours, "S2", nameRecovery, []float64{10, 100, 1000}, 0, 2},
+	{ours, "S2", nameLost, []float64{10, 100, 1000}, 0, 1.2},
+	{ours, "S2b", nameRecovery, []float64{100, 1000}, 0, 2},
+	{ours, "S3b", nameGoodput, []float64{100, 1000}, 0.9, 1.1},
+	{ours, "S3d", nameGoodput, []float64{100, 1000}, 0.7, 1.1},
+	{ours, "S4a", nameAllowed, []float64{100, 1000}, 1, 1.6},
+	{ours, "S4b", nameAllowed, []float64{100, 1000}, 1, 1.7},
+	{ours, "S5", "seconds of traffic lost after the blip", []float64{10, 100, 1000}, 0, 1.2},
+	{ours, "S6", "share of the up time served", []float64{10, 100, 1000}, 0.75, 1},
 }
 
 func TestReach_EachBoundHolds(t *testing.T) {

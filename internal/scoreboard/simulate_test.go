@@ -96,7 +96,7 @@ func TestSimulator_EachBreakerCountsWhatTheSimulatorDoes(t *testing.T) {
 }
 
 func TestSimulator_TheSameSeedGivesTheSameRun(t *testing.T) {
-	for _, p := range []string{"aegis", "Kratos v3", "go-zero", "Envoy", "consecutive", "rate", "none"} {
+	for _, p := range []string{"sre", "classic", "aegis", "Kratos v3", "go-zero", "Envoy", "consecutive", "rate", "none"} {
 		t.Run(p, func(t *testing.T) {
 			j := job{scenario: scenarioNamed("S2"), policy: policyNamed(p), column: at100}
 			once, again, other := inBubble(t, j, 0), inBubble(t, j, 0), inBubble(t, j, 1)
