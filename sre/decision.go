@@ -57,6 +57,7 @@ type decision struct {
 	enough uint64  // calls without which there is no trial, and no shedding but after an outage
 	every  int64   // ns between probes
 	span   int64   // of a bucket
+	turn   int64   // of a stretch: a bucket, but neither shorter than latencies nor too long
 	window int64
 
 	phase  phase
@@ -171,15 +172,18 @@ const (
 )
 
 func (d *decision) become(p phase, now int64, cause string) {
-	d.phase, d.since, d.cause = p, now, cause
-	d.ends, d.share, d.dithers = now+d.span, 1, false
+	d.phase, d.since, d.cause, d.heard = p, now, cause, now
+	d.ends, d.share, d.dithers = now+d.turn, 1, false
 	d.probed, d.row = false, 0
 	d.now, d.memory, d.line = stretch{}, stretch{}, line{}
 }
 
+// forgets returns how long after the last call the breaker is calm.
+func (d *decision) forgets() int64 { return max(forget, 2*d.every) }
+
 // phaseAt returns the phase at a time at which nothing happens.
 func (d *decision) phaseAt(now int64) phase {
-	if now-d.heard > forget {
+	if now-d.heard > d.forgets() {
 		return calm
 	}
 	return d.phase
@@ -374,15 +378,17 @@ func (d *decision) look(now int64, v outlook) {
 // end ends the present stretch if it is time.
 func (d *decision) end(now int64, random func() float64) {
 	if d.phase == calm || now < d.ends ||
-		d.phase == trial && d.now.asked < minAsked && now-d.ends < 9*d.span {
+		d.phase == trial && d.now.asked < minAsked && now-d.ends < 9*d.turn {
 		return
 	}
 	this := d.now
-	d.now, d.ends = stretch{}, now+d.span
+	began := d.ends - d.turn
+	d.now, d.ends = stretch{}, now+d.turn
 	switch d.phase {
 	case trial:
 		d.learn(now, this, random)
 	case shedding:
+		d.rate = this.asked / float64(now-began)
 		d.doubt(now, this)
 	}
 }
@@ -405,6 +411,7 @@ func (d *decision) learn(now int64, this stretch, random func() float64) {
 	slope, err := d.line.slope()
 	switch helps := 1 - slope; {
 	case helps-clear*err > helpful:
+		d.before = d.line.ratio()
 		d.shed(now, "successes do not depend on the number of calls", false)
 	case helps+clear*err < unhelpful:
 		d.pardoned = now + pardon
@@ -421,7 +428,7 @@ func (d *decision) doubt(now int64, this stretch) {
 	if d.afterwards {
 		wait = doubtAfterDown
 	}
-	if now-d.since < wait || m.ended < 8 {
+	if now-d.since < wait || m.ended < 8 || m.asked == 0 {
 		return
 	}
 	share, ratio := m.allowed/m.asked, m.success/m.ended

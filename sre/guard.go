@@ -29,6 +29,7 @@ func (b *Breaker) newDecision() decision {
 		span:   int64(b.window.Length()) / int64(b.window.Buckets()),
 		window: int64(b.window.Length()),
 		every:  int64(b.throttle.probeMs) * ms,
+		turn:   min(max(int64(b.window.Length())/int64(b.window.Buckets()), 300*ms), sec),
 	}
 }
 
@@ -110,7 +111,7 @@ func (b *Breaker) tell(now int64, success bool) {
 		if g.streak.n+1 >= fewFailures {
 			w = b.window.Counts(now, &b.ledger)
 		}
-		if g.streak.n+1 == fewFailures && w.Success > 0 {
+		if g.streak.n+1 == fewFailures && w.Success > 0 && g.streak.flight > 0 {
 			g.streak.from = min(g.streak.from, b.silentFrom(now))
 		}
 		g.fail(now, w, b.random)
@@ -119,7 +120,7 @@ func (b *Breaker) tell(now int64, success bool) {
 }
 
 // silentFrom returns since when nothing has succeeded, as far as the buckets
-// know: calls that hang succeed no more before the first one fails.
+// know: while calls hang, nothing succeeds before the first one fails.
 func (b *Breaker) silentFrom(now int64) int64 {
 	from := now
 	length, span := int64(b.window.Length()), int64(b.window.Length())/int64(b.window.Buckets())
@@ -136,9 +137,15 @@ func (b *Breaker) silentFrom(now int64) int64 {
 
 // look shows the decision what ended before the bucket that has just begun.
 func (b *Breaker) look(now int64) {
-	g := b.guarded()
-	if g == nil || b.throttle.classic {
+	if b.throttle.classic {
 		return
+	}
+	g := b.guarded()
+	if g == nil { // failures that are no streak can be too many, too
+		if b.throttle.rejectRatio(b.window.Counts(now, &b.ledger)) == 0 {
+			return
+		}
+		g = b.guardFor()
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -74,7 +74,8 @@ func WithWindow(d time.Duration) Option { return func(o *options) { o.window = d
 
 // WithBucket sets the number of buckets that the window is made of; the window
 // advances by a bucket at a time. The range is [1, 100000], and a bucket must
-// be at least 1 µs long; the default is 10. The length of a bucket is the
+// be at least 1 µs long; the default is 10. With fewer than 3, only outages are
+// seen, unless the breaker is [Classic]. The length of a bucket is the
 // window's divided by n, rounded down to a nanosecond. A bucket takes 24 bytes,
 // and once per bucket a call reads them all, a few nanoseconds each.
 func WithBucket(n int) Option { return func(o *options) { o.bucket = n } }

@@ -25,7 +25,7 @@ func (b *Breaker) Snapshot() breaker.Snapshot {
 		if g.phaseAt(now) == g.phase {
 			p = g.rejects()
 		} else if last&1 != 0 {
-			since = g.heard + forget
+			since = g.heard + g.forgets()
 		}
 		g.mu.Unlock()
 	}

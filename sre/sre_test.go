@@ -224,28 +224,35 @@ func TestBreaker_SurvivesDecadesOfIdling(t *testing.T) {
 
 func TestNewBreaker_RefusesImpossibleOptions(t *testing.T) {
 	for want, opt := range map[string]sre.Option{
-		"sre: WithSuccess(NaN): want a ratio in [0.000001, 1]":                              sre.WithSuccess(math.NaN()),
-		"sre: WithSuccess(+Inf): want a ratio in [0.000001, 1]":                             sre.WithSuccess(math.Inf(1)),
-		"sre: WithSuccess(-Inf): want a ratio in [0.000001, 1]":                             sre.WithSuccess(math.Inf(-1)),
-		"sre: WithSuccess(0): want a ratio in [0.000001, 1]":                                sre.WithSuccess(0),
-		"sre: WithSuccess(-1): want a ratio in [0.000001, 1]":                               sre.WithSuccess(-1),
-		"sre: WithSuccess(1.0000001): want a ratio in [0.000001, 1]":                        sre.WithSuccess(1.0000001),
-		"sre: WithSuccess(5e-324): want a ratio in [0.000001, 1]":                           sre.WithSuccess(math.SmallestNonzeroFloat64),
-		"sre: WithRequest(0): want a number of calls in [1, 1000000000]":                    sre.WithRequest(0),
-		"sre: WithRequest(-1): want a number of calls in [1, 1000000000]":                   sre.WithRequest(-1),
-		"sre: WithRequest(9223372036854775807): want a number of calls in [1, 1000000000]":  sre.WithRequest(math.MaxInt64),
-		"sre: WithRequest(-9223372036854775808): want a number of calls in [1, 1000000000]": sre.WithRequest(math.MinInt64),
-		"sre: WithWindow(0s): want a duration in [1µs, 24h]":                                sre.WithWindow(0),
-		"sre: WithWindow(-1s): want a duration in [1µs, 24h]":                               sre.WithWindow(-time.Second),
-		"sre: WithWindow(999ns): want a duration in [1µs, 24h]":                             sre.WithWindow(999),
-		"sre: WithWindow(2562047h47m16.854775807s): want a duration in [1µs, 24h]":          sre.WithWindow(math.MaxInt64),
-		"sre: WithBucket(0): want a number in [1, 100000]":                                  sre.WithBucket(0),
-		"sre: WithBucket(-1): want a number in [1, 100000]":                                 sre.WithBucket(-1),
-		"sre: WithBucket(9223372036854775807): want a number in [1, 100000]":                sre.WithBucket(math.MaxInt),
-		"sre: WithBucket(10): want buckets of at least 1µs; WithWindow(9µs) has room for 9": func() sre.Option { return sre.WithWindow(9 * time.Microsecond) }(),
-		"sre: NewBreaker: nil Option":                                                       nil,
+		"sre: WithSuccess(NaN): want a ratio in [0.000001, 1]":                                    sre.WithSuccess(math.NaN()),
+		"sre: WithSuccess(+Inf): want a ratio in [0.000001, 1]":                                   sre.WithSuccess(math.Inf(1)),
+		"sre: WithSuccess(-Inf): want a ratio in [0.000001, 1]":                                   sre.WithSuccess(math.Inf(-1)),
+		"sre: WithSuccess(0): want a ratio in [0.000001, 1]":                                      sre.WithSuccess(0),
+		"sre: WithSuccess(-1): want a ratio in [0.000001, 1]":                                     sre.WithSuccess(-1),
+		"sre: WithSuccess(1.0000001): want a ratio in [0.000001, 1]":                              sre.WithSuccess(1.0000001),
+		"sre: WithSuccess(5e-324): want a ratio in [0.000001, 1]":                                 sre.WithSuccess(math.SmallestNonzeroFloat64),
+		"sre: WithRequest(0): want a number of calls in [1, 1000000000]":                          sre.WithRequest(0),
+		"sre: WithRequest(-1): want a number of calls in [1, 1000000000]":                         sre.WithRequest(-1),
+		"sre: WithRequest(9223372036854775807): want a number of calls in [1, 1000000000]":        sre.WithRequest(math.MaxInt64),
+		"sre: WithRequest(-9223372036854775808): want a number of calls in [1, 1000000000]":       sre.WithRequest(math.MinInt64),
+		"sre: WithWindow(0s): want a duration in [1µs, 24h]":                                      sre.WithWindow(0),
+		"sre: WithWindow(-1s): want a duration in [1µs, 24h]":                                     sre.WithWindow(-time.Second),
+		"sre: WithWindow(999ns): want a duration in [1µs, 24h]":                                   sre.WithWindow(999),
+		"sre: WithWindow(2562047h47m16.854775807s): want a duration in [1µs, 24h]":                sre.WithWindow(math.MaxInt64),
+		"sre: WithBucket(0): want a number in [1, 100000]":                                        sre.WithBucket(0),
+		"sre: WithBucket(-1): want a number in [1, 100000]":                                       sre.WithBucket(-1),
+		"sre: WithBucket(9223372036854775807): want a number in [1, 100000]":                      sre.WithBucket(math.MaxInt),
+		"sre: WithBucket(10): want buckets of at least 1µs; WithWindow(9µs) has room for 9":       func() sre.Option { return sre.WithWindow(9 * time.Microsecond) }(),
+		"sre: WithProbeInterval(0s): want whole milliseconds in [10ms, 1m]":                       sre.WithProbeInterval(0),
+		"sre: WithProbeInterval(-1s): want whole milliseconds in [10ms, 1m]":                      sre.WithProbeInterval(-time.Second),
+		"sre: WithProbeInterval(9ms): want whole milliseconds in [10ms, 1m]":                      sre.WithProbeInterval(9 * time.Millisecond),
+		"sre: WithProbeInterval(10.000001ms): want whole milliseconds in [10ms, 1m]":              sre.WithProbeInterval(10*time.Millisecond + 1),
+		"sre: WithProbeInterval(1m0.001s): want whole milliseconds in [10ms, 1m]":                 sre.WithProbeInterval(time.Minute + time.Millisecond),
+		"sre: WithProbeInterval(2562047h47m16.854775807s): want whole milliseconds in [10ms, 1m]": sre.WithProbeInterval(math.MaxInt64),
+		"sre: NewBreaker: nil Option":                                                             nil,
 	} {
 		require.PanicsWithValue(t, want, func() { classic(opt) })
+		require.PanicsWithValue(t, want, func() { sre.NewBreaker(opt) })
 	}
 }
 
@@ -254,12 +261,15 @@ func TestNewBreaker_TakesTheBoundsOfItsOptions(t *testing.T) {
 		{sre.WithSuccess(1)},
 		{sre.WithSuccess(1e-6), sre.WithRequest(1e9), sre.WithWindow(24 * time.Hour), sre.WithBucket(100_000)},
 		{sre.WithRequest(1), sre.WithWindow(time.Microsecond), sre.WithBucket(1)},
+		{sre.WithProbeInterval(10 * time.Millisecond)},
+		{sre.WithProbeInterval(time.Minute)},
 	} {
-		b := classic(opts...)
-		require.NoError(t, b.Allow())
-		b.MarkFailed()
-		b.MarkSuccess()
-		require.EqualValues(t, 2, b.Snapshot().Totals.Allowed)
+		for _, b := range []*sre.Breaker{classic(opts...), sre.NewBreaker(opts...)} {
+			require.NoError(t, b.Allow())
+			b.MarkFailed()
+			b.MarkSuccess()
+			require.EqualValues(t, 2, b.Snapshot().Totals.Allowed)
+		}
 	}
 }
 

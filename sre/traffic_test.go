@@ -11,9 +11,8 @@ import (
 	"github.com/kratos-breaker/breaker/sre"
 )
 
-// traffic is calls to a backend through a breaker, in the time of a bubble. The
-// calls are the same in each run; what the breaker makes of them also depends on
-// its own random numbers, which nobody can seed.
+// traffic is calls to a backend through a breaker, in the time of a bubble. With
+// the same seed, everything is the same in each run.
 type traffic struct {
 	b       *sre.Breaker
 	backend backend
@@ -97,6 +96,7 @@ func (a *agenda) Pop() any {
 func inTraffic(t *testing.T, rate float64, seed uint64, f func(t *testing.T, tr *traffic), opts ...sre.Option) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
+		opts := append([]sre.Option{sre.WithRandom(rand.New(rand.NewPCG(seed, 2)).Float64)}, opts...)
 		f(t, &traffic{b: sre.NewBreaker(opts...), backend: up, rate: rate, random: rand.New(rand.NewPCG(seed, 1))})
 	})
 }
@@ -211,8 +211,7 @@ func served(calls []call) (n float64) {
 
 func rejections(calls []call) float64 { return float64(len(calls)) - allowed(calls) }
 
-// between returns the calls that began in [from, to) after the first one's
-// moment begins.
+// between returns the calls that began in [from, to).
 func between(calls []call, from, to time.Duration) []call {
 	i, j := 0, 0
 	for i < len(calls) && calls[i].at < from {
