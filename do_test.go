@@ -476,7 +476,7 @@ func TestDo_AllocatesNothingWithOptionsMadeOnce(t *testing.T) {
 	}
 	runOpts := []breaker.Option{breaker.WithRunFallback(func(context.Context, error) error { return nil })}
 	open := unwilling[0].make()
-	b := sre.NewBreaker(sre.WithRequest(1e9), sre.WithWindow(longWindow))
+	b := sre.NewBreaker(sre.Classic(), sre.WithRequest(1e9), sre.WithWindow(longWindow))
 	for name, call := range map[string]func(){
 		"Do": func() {
 			n, _ := breaker.Do(ctx, b, func(context.Context) (int, error) { return 1, nil })

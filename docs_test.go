@@ -132,7 +132,7 @@ func migrateKratos() middleware.Middleware {
 
 func migrateKratosV1(ctx context.Context, run func(context.Context) error, fallback func(context.Context, error) error) (*group.Group[*sre.Breaker], error) {
 	g := group.NewGroup(func() *sre.Breaker {
-		return sre.NewBreaker(sre.WithSuccess(2.0/3), sre.WithWindow(3*time.Second), sre.WithBucket(10), sre.WithRequest(100))
+		return sre.NewBreaker(sre.Classic(), sre.WithSuccess(2.0/3), sre.WithWindow(3*time.Second), sre.WithBucket(10), sre.WithRequest(100))
 	})
 	err := breaker.Run(ctx, g.Get("users"), run, breaker.WithRunFallback(fallback))
 	return g, err

@@ -15,12 +15,12 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // willing are all kinds of breakers that hand out permits, as ones that never
-// reject.
+// reject. Only the classic decision of sre can be told not to see an outage.
 var willing = []struct {
 	name string
 	make func() breaker.Breaker
 }{
-	{"sre", func() breaker.Breaker { return sre.NewBreaker(sre.WithRequest(1e9)) }},
+	{"sre", func() breaker.Breaker { return sre.NewBreaker(sre.Classic(), sre.WithRequest(1e9)) }},
 	{"adapted aegis", func() breaker.Breaker {
 		return breaker.Adapt(aegissre.NewBreaker(aegissre.WithRequest(1e9)))
 	}},
@@ -34,7 +34,7 @@ var unwilling = []struct {
 	make func() breaker.Breaker
 }{
 	{"sre", func() breaker.Breaker {
-		b := sre.NewBreaker(sre.WithRequest(1), sre.WithWindow(longWindow))
+		b := sre.NewBreaker(sre.Classic(), sre.WithRequest(1), sre.WithWindow(longWindow))
 		failOften(b)
 		return b
 	}},

@@ -27,7 +27,7 @@ func TestDo_TotalsAreExactAfter64Goroutines(t *testing.T) {
 		name string
 		b    breaker.Breaker
 	}{
-		{"sre", sre.NewBreaker(sre.WithWindow(longWindow))},
+		{"sre", sre.NewBreaker(sre.Classic(), sre.WithWindow(longWindow))},
 		{"adapted aegis", breaker.Adapt(aegissre.NewBreaker(aegissre.WithWindow(longWindow)))},
 		{"adapted fake", breaker.Adapt(fake)},
 	} {

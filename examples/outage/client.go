@@ -48,7 +48,7 @@ const (
 // call.
 func guards(p plan) []guard {
 	breakers := group.NewKeyed(func(operation string) *sre.Breaker {
-		return sre.NewBreaker(append(p.oursOptions(), sre.WithName(operation))...)
+		return sre.NewBreaker(sre.WithName(operation))
 	})
 	theirs := kratosbreaker.Client(p.kratosOptions()...)
 	own := circuitbreaker.Client(circuitbreaker.WithGroup(breakers))
@@ -59,13 +59,7 @@ func guards(p plan) []guard {
 	}
 }
 
-func (p plan) oursOptions() []sre.Option {
-	if p.isStandard() {
-		return nil
-	}
-	return []sre.Option{sre.WithWindow(p.window()), sre.WithRequest(p.request())}
-}
-
+// kratosOptions are none in a run that is long enough for the defaults.
 func (p plan) kratosOptions() []kratosbreaker.Option {
 	if p.isStandard() {
 		return nil

@@ -11,8 +11,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
-
-	"github.com/kratos-breaker/breaker/sre"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -31,6 +29,9 @@ func TestOutage_BearsOutItsClaimsInAShortRun(t *testing.T) {
 	require.Equal(t, exitOK, code, "%s%s", stdout, stderr)
 	require.Empty(t, stderr)
 	require.NotContains(t, stdout, "FAILED")
+	for _, transport := range []string{overHTTP, overGRPC} {
+		require.Regexp(t, `(?m)^`+transport+`: breaker recovered after \d+\.\d s, kratos (after|not within) \d+\.\d s\.$`, stdout)
+	}
 	require.Contains(t, stdout, "\n9 of 9 claims held.\n")
 	require.Equal(t, 9, strings.Count(stdout, "\nok "))
 	at := 0
@@ -103,24 +104,61 @@ func TestOutage_ExplainsItsFlags(t *testing.T) {
 	}
 }
 
-func TestPlan_LeavesTheBreakersAtTheirDefaultsUnlessToldOtherwise(t *testing.T) {
+func TestPlan_LeavesTheBreakersAtTheirDefaultsUnlessItIsTooShortForKratos(t *testing.T) {
 	p, err := parse(nil, io.Discard)
 	require.NoError(t, err)
-	require.Empty(t, p.oursOptions())
-	require.Empty(t, p.kratosOptions())
-	require.Equal(t, sre.NewBreaker().Snapshot().Window.Length, p.window())
-
-	p.total /= 4
-	require.Equal(t, sre.NewBreaker().Snapshot().Window.Length/4, p.window())
+	for _, total := range []time.Duration{standard, maxTotal} {
+		p.total = total
+		require.Empty(t, p.kratosOptions())
+		require.Equal(t, 3*time.Second, p.window(), "as aegis has by default")
+		require.EqualValues(t, 100, p.request(), "as aegis has by default")
+	}
+	p.total = standard / 4
+	require.Equal(t, 750*time.Millisecond, p.window())
 	require.EqualValues(t, 25, p.request())
-	require.Equal(t, p.window(), sre.NewBreaker(p.oursOptions()...).Snapshot().Window.Length)
 	require.Len(t, p.kratosOptions(), 1)
+}
+
+func TestClaims_TheRecoveryHasToBeSoonAndSoonerThanThatOfKratos(t *testing.T) {
+	const never = 1000 * time.Second // later than the program runs
+	l := &load{plan: plan{total: standard, rps: 100}}
+	short := &load{plan: plan{total: standard / 2, rps: 100}}
+	for _, row := range []struct {
+		l           *load
+		own, theirs time.Duration
+		held        bool
+	}{
+		{l, time.Second, 10 * time.Second, true},
+		{l, time.Second, never, true},
+		{l, time.Second, time.Second / 2, false},
+		{l, soon + time.Second, never, false},
+		{l, never, never, false},
+		{short, time.Second, time.Second / 2, true},
+		{short, soon + time.Second, never, false},
+		{short, never, time.Second, false},
+	} {
+		row.l.clients = []*client{
+			{transport: overHTTP, guard: guard{name: kratos}}, {transport: overHTTP, guard: guard{name: ours}},
+		}
+		row.l.base.Store(new(time.Time))
+		length := row.l.plan.length(healed)
+		for i, recovers := range []time.Duration{row.theirs, row.own} {
+			for at := time.Duration(0); at < length; at += 10 * time.Millisecond {
+				end := rejected
+				if at >= recovers {
+					end = served
+				}
+				row.l.clients[i].tally.end(healed, at.Seconds()/length.Seconds(), time.Millisecond, end)
+			}
+		}
+		require.Equal(t, row.held, back(row.l, overHTTP).held, "%+v", row)
+	}
 }
 
 func TestPlan_FillsTheDurationWithItsPhases(t *testing.T) {
 	p := plan{total: standard}
 	require.Equal(t, standard, p.begin(healed)+p.length(healed))
-	require.Greater(t, p.length(healed), standard/2, "both breakers need the time")
+	require.Greater(t, p.length(healed), standard/2, "Kratos' breaker needs the time")
 	require.Greater(t, p.length(healthy), p.window(), "or they would judge an unfilled window")
 }
 

@@ -50,8 +50,9 @@ type plan struct {
 	seed  uint64
 }
 
-// standard is the duration at which both breakers have their defaults. In a
-// shorter run their windows are shorter too, and it shows the same.
+// standard is the duration from which on both breakers have their defaults. In a
+// shorter run the window of Kratos' breaker is shorter too, or it would have no
+// time to recover. The breaker of this module always has its defaults.
 const (
 	standard        = 38 * time.Second // 40 with the start and the last calls
 	standardWindow  = 3 * time.Second
@@ -99,11 +100,12 @@ func (p plan) check() error {
 	return nil
 }
 
-// isStandard reports whether the breakers have their defaults.
-func (p plan) isStandard() bool { return p.total == standard }
+// isStandard reports whether Kratos' breaker has its defaults, too.
+func (p plan) isStandard() bool { return p.total >= standard }
 
-func (p plan) scale() float64 { return p.total.Seconds() / standard.Seconds() }
+func (p plan) scale() float64 { return min(1, p.total.Seconds()/standard.Seconds()) }
 
+// window is that of Kratos' breaker.
 func (p plan) window() time.Duration {
 	return time.Duration(float64(standardWindow) * p.scale()).Round(time.Millisecond)
 }

@@ -38,18 +38,16 @@ func isTerminal(w io.Writer) bool {
 
 func (s *screen) title() {
 	p := s.load.plan
-	as := "the defaults"
-	switch {
-	case p.total < standard:
-		as = "scaled down"
-	case p.total > standard:
-		as = "scaled up"
-	}
 	s.printf("%v with an outage in it: %v calls/s from each client, timeout %v.\n", p.total, p.rps, timeout)
 	s.printf("  none     no breaker\n")
 	s.printf("  kratos   github.com/go-kratos/kratos/v2/middleware/circuitbreaker (no state)\n")
 	s.printf("  breaker  github.com/kratos-breaker/breaker/middleware/circuitbreaker\n")
-	s.printf("Both breakers have a window of %v and judge from %d calls on: %s.\n\n", p.window(), p.request(), as)
+	if p.isStandard() {
+		s.printf("Both breakers have their defaults.\n\n")
+		return
+	}
+	s.printf("Breaker has its defaults. To fit in here, kratos has a window of %v and judges from %d calls on.\n\n",
+		p.window(), p.request())
 }
 
 // printf ignores errors: who closed the output does not want to read of it.

@@ -1,6 +1,9 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // summary prints what the outage cost.
 func (s *screen) summary() {
@@ -14,22 +17,41 @@ func (s *screen) summary() {
 			millis(n.took.quantile(0.99)), s.recovered(c))
 	}
 	if s.load.reached() >= healed {
-		s.printf("Both breakers recover by the same law, and by chance sooner or later.\n")
+		for _, transport := range []string{overHTTP, overGRPC} {
+			s.printf("%s: breaker recovered %s, kratos %s.\n", transport,
+				s.recovered(s.load.client(transport, ours)), s.recovered(s.load.client(transport, kratos)))
+		}
 	}
 	s.printf("\n")
 }
 
 func (s *screen) recovered(c *client) string {
-	length := s.load.plan.length(healed)
-	part, ok := c.tally.recovered()
-	switch {
-	case s.load.reached() < healed:
+	if s.load.reached() < healed {
 		return "-"
-	case ok:
-		return fmt.Sprintf("after %.1f s", part*length.Seconds())
 	}
-	length = min(length, s.load.elapsed()-s.load.plan.begin(healed))
-	return fmt.Sprintf("not within %.1f s", max(0, length).Seconds())
+	return s.load.recovery(c).String()
+}
+
+// recoveryTime is how long after the end of the outage 99 % of a client's calls
+// were served again, or how long they were not.
+type recoveryTime struct {
+	time.Duration
+	recovered bool
+}
+
+func (r recoveryTime) String() string {
+	if r.recovered {
+		return fmt.Sprintf("after %.1f s", r.Seconds())
+	}
+	return fmt.Sprintf("not within %.1f s", r.Seconds())
+}
+
+func (l *load) recovery(c *client) recoveryTime {
+	length := l.plan.length(healed)
+	if part, ok := c.tally.recovered(); ok {
+		return recoveryTime{time.Duration(part * float64(length)), true}
+	}
+	return recoveryTime{max(0, min(length, l.elapsed()-l.plan.begin(healed))), false}
 }
 
 func percent(n, of uint64) string {

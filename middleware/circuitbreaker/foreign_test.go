@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 
 	aegis "github.com/go-kratos/aegis/circuitbreaker"
 	aegissre "github.com/go-kratos/aegis/circuitbreaker/sre"
@@ -145,18 +146,20 @@ func TestForeign_DocumentedFactoriesCompileAndGuard(t *testing.T) {
 		"constructor": circuitbreaker.WithCircuitBreaker(newAegisBreaker),
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := circuitbreaker.Client(opt)
-			ctx := clientContext(t.Context(), operation)
-			reply, err := m(answer("hello", nil))(ctx, nil)
-			require.NoError(t, err)
-			require.Equal(t, "hello", reply)
-			failed := 0
-			breakertest.MustReject(t, func() bool {
-				_, err := m(answer(nil, errBackend))(ctx, nil)
-				failed++
-				return errors.Is(err, circuitbreaker.ErrNotAllowed)
+			synctest.Test(t, func(t *testing.T) {
+				m := circuitbreaker.Client(opt)
+				ctx := clientContext(t.Context(), operation)
+				reply, err := m(answer("hello", nil))(ctx, nil)
+				require.NoError(t, err)
+				require.Equal(t, "hello", reply)
+				failed := 0
+				breakertest.MustReject(t, func() bool {
+					_, err := m(answer(nil, errBackend))(ctx, nil)
+					failed++
+					return errors.Is(err, circuitbreaker.ErrNotAllowed)
+				})
+				require.GreaterOrEqual(t, failed, 100)
 			})
-			require.GreaterOrEqual(t, failed, 100)
 		})
 	}
 }

@@ -105,7 +105,7 @@ func rejection() *breaker.RejectedError {
 
 // broken returns a breaker that lets one call in ten thousand through.
 func broken(name string) *sre.Breaker {
-	b := sre.NewBreaker(sre.WithRequest(1), sre.WithWindow(longWindow), sre.WithName(name))
+	b := sre.NewBreaker(sre.Classic(), sre.WithRequest(1), sre.WithWindow(longWindow), sre.WithName(name))
 	for range 10_000 {
 		b.MarkFailed()
 	}

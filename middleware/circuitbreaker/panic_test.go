@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -169,18 +170,20 @@ func TestPanic_OfTheFallbackIsARejectionLikeAnyOther(t *testing.T) {
 // With the breakers of Client() itself there is nothing to look into; but a
 // hundred panics open them as a hundred failures do.
 func TestPanic_IsAFailureForTheDefaultBreakersToo(t *testing.T) {
-	call := circuitbreaker.Client()(func(context.Context, any) (any, error) { panic(errBackend) })
-	panics := 0
-	breakertest.MustReject(t, func() bool {
-		var err error
-		panicked, returned := breakertest.EndOf(func() { _, err = call(clientContext(t.Context(), operation), nil) })
-		if !returned {
-			require.Same(t, errBackend, panicked)
-			panics++
-			return false
-		}
-		require.ErrorIs(t, err, circuitbreaker.ErrNotAllowed)
-		return true
+	synctest.Test(t, func(t *testing.T) {
+		call := circuitbreaker.Client()(func(context.Context, any) (any, error) { panic(errBackend) })
+		panics := 0
+		breakertest.MustReject(t, func() bool {
+			var err error
+			panicked, returned := breakertest.EndOf(func() { _, err = call(clientContext(t.Context(), operation), nil) })
+			if !returned {
+				require.Same(t, errBackend, panicked)
+				panics++
+				return false
+			}
+			require.ErrorIs(t, err, circuitbreaker.ErrNotAllowed)
+			return true
+		})
+		require.GreaterOrEqual(t, panics, 100)
 	})
-	require.GreaterOrEqual(t, panics, 100)
 }

@@ -116,7 +116,7 @@ func stress(t *testing.T, m middleware.Middleware, calls int) *[stressKeys]books
 }
 
 func TestStress_TotalsOfOursAreThoseOfTheCallers(t *testing.T) {
-	breakers := group.NewGroup(func() *sre.Breaker { return sre.NewBreaker(sre.WithWindow(longWindow)) })
+	breakers := group.NewGroup(func() *sre.Breaker { return sre.NewBreaker(sre.Classic(), sre.WithWindow(longWindow)) })
 	kept := stress(t, circuitbreaker.Client(circuitbreaker.WithGroup(breakers)), 500)
 	require.Equal(t, stressKeys, breakers.Len())
 	for n := range kept {
