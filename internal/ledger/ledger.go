@@ -43,11 +43,21 @@ type lane struct {
 	success atomic.Uint64 // successes that are in no slot
 }
 
+// room holds further lanes, and as many cache lines for rejections.
+type room struct {
+	lane     [lanes]lane
+	rejected [lanes]struct {
+		n atomic.Uint64
+		_ [56]byte
+	}
+}
+
 // A ledger gets more lanes once goroutines have met contentionLimit times on its
 // first one. Then processors no longer wait for each other's cache line, and
 // there are slots for more tickets.
 const (
 	lanes           = 8
+	spread          = 0x9E3779B97F4A7C15 // of 2^64, the golden section
 	contentionLimit = 1000
 )
 
@@ -67,7 +77,7 @@ func (c Counts) Sub(d Counts) Counts {
 // take no lock. It allocates its further lanes once, and words for the pool when
 // more tickets are out than ever before.
 type Ledger struct {
-	more  atomic.Pointer[[lanes]lane] // nil until contended
+	more  atomic.Pointer[room] // nil until contended
 	first lane
 	// The rest is off the path of a success.
 	failure     atomic.Uint64
@@ -89,13 +99,13 @@ func (l *Ledger) lane() *lane {
 	// Goroutines that run at the same time have different stacks. All that
 	// hangs on the address is speed.
 	var here byte
-	return &more[uint64(uintptr(unsafe.Pointer(&here))>>11)*0x9E3779B97F4A7C15>>61]
+	return &more.lane[uint64(uintptr(unsafe.Pointer(&here))>>11)*spread>>61]
 }
 
 // contended is called by a goroutine that met another one.
 func (l *Ledger) contended() {
 	if l.more.Load() == nil && l.contentions.Add(1) >= contentionLimit {
-		l.more.CompareAndSwap(nil, new([lanes]lane))
+		l.more.CompareAndSwap(nil, new(room))
 	}
 }
 
@@ -171,7 +181,26 @@ func (l *Ledger) Fail() { l.failure.Add(1) }
 func (l *Ledger) Ignore() { l.ignored.Add(1) }
 
 // Reject counts a rejection and books it at once.
-func (l *Ledger) Reject() { l.rejected.Add(1) }
+func (l *Ledger) Reject() {
+	if more := l.more.Load(); more != nil {
+		var here byte // as in lane
+		more.rejected[uint64(uintptr(unsafe.Pointer(&here))>>11)*spread>>61].n.Add(1)
+	} else if n := l.rejected.Load(); !l.rejected.CompareAndSwap(n, n+1) {
+		l.contended()
+		l.rejected.Add(1)
+	}
+}
+
+// made returns the number of rejections that are booked and were made.
+func (l *Ledger) made() uint64 {
+	n := l.rejected.Load()
+	if more := l.more.Load(); more != nil {
+		for i := range more.rejected {
+			n += more.rejected[i].n.Load()
+		}
+	}
+	return n
+}
 
 // Overrule books a rejection that was not made: Counts has it, Totals has not.
 func (l *Ledger) Overrule() { l.overruled.Add(1) }
@@ -210,7 +239,7 @@ func (l *Ledger) Unmarked() bool { return l.unmarked.Load() > 0 }
 func (l *Ledger) AbandonUnmarked() { l.abandoned.Add(uint64(l.unmarked.Swap(0))) }
 
 // Rejected returns the number of rejections that are booked.
-func (l *Ledger) Rejected() uint64 { return l.rejected.Load() + l.overruled.Load() }
+func (l *Ledger) Rejected() uint64 { return l.made() + l.overruled.Load() }
 
 // Counts returns the counts since creation, of rejections the booked ones.
 // Each number only ever grows.
@@ -218,8 +247,8 @@ func (l *Ledger) Counts() Counts {
 	var c Counts
 	c.Success = l.first.successes()
 	if more := l.more.Load(); more != nil {
-		for i := range more {
-			c.Success += more[i].successes()
+		for i := range more.lane {
+			c.Success += more.lane[i].successes()
 		}
 	}
 	c.Failure = l.failure.Load()
@@ -256,13 +285,13 @@ func (l *Ledger) Totals() Totals {
 	t := Totals{
 		Failure:  l.failure.Load(),
 		Ignored:  l.ignored.Load(),
-		Rejected: l.rejected.Load() + uint64(l.unmarked.Load()) + l.abandoned.Load(),
+		Rejected: l.made() + uint64(l.unmarked.Load()) + l.abandoned.Load(),
 		InFlight: uint64(l.extra.Load()),
 	}
 	t.add(&l.first)
 	if more := l.more.Load(); more != nil {
-		for i := range more {
-			t.add(&more[i])
+		for i := range more.lane {
+			t.add(&more.lane[i])
 		}
 	}
 	t.Allowed = t.Success + t.Failure + t.Ignored + t.InFlight

@@ -24,6 +24,7 @@ func (l *Ledger) take() (*atomic.Uint64, uint64) {
 
 func TestLedger_LaneFillsACacheLine(t *testing.T) {
 	require.Equal(t, uintptr(64), reflect.TypeFor[lane]().Size())
+	require.Equal(t, uintptr(128), reflect.TypeFor[room]().Size()/lanes)
 }
 
 func TestLedger_ATicketIsSettledOnce(t *testing.T) {
@@ -103,7 +104,7 @@ func TestLedger_EqualsANaiveModel(t *testing.T) {
 		var want Totals
 		var out, void []ticket
 		if rapid.Bool().Draw(t, "contended") {
-			l.more.Store(new([lanes]lane))
+			l.more.Store(new(room))
 		}
 		remove := func() ticket {
 			i := rapid.IntRange(0, len(out)-1).Draw(t, "ticket")
