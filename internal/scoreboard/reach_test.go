@@ -44,8 +44,8 @@ var bounds = []bound{
 	{ours, "S2b", nameRecovery, []float64{100, 1000}, 0, 2},
 	{ours, "S3b", nameGoodput, []float64{100, 1000}, 0.9, 1.1},
 	{ours, "S3d", nameGoodput, []float64{100, 1000}, 0.7, 1.1},
-	{ours, "S4a", nameAllowed, []float64{100, 1000}, 1, 1.6},
-	{ours, "S4b", nameAllowed, []float64{100, 1000}, 1, 1.7},
+	{ours, "S4a", nameAllowed, []float64{100, 1000}, 1, 1.75},
+	{ours, "S4b", nameAllowed, []float64{100, 1000}, 1, 1.8},
 	{ours, "S5", "seconds of traffic lost after the blip", []float64{10, 100, 1000}, 0, 1.2},
 	{ours, "S6", "share of the up time served", []float64{10, 100, 1000}, 0.75, 1},
 }
