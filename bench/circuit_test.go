@@ -4,6 +4,7 @@ package bench_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 	"github.com/kratos-breaker/breaker/circuit"
 )
 
-// acquirer asks and settles as a success: one closed call.
+// permit asks and settles as a success: one closed call.
 func permit(b *circuit.Breaker) func() {
 	return func() {
 		if p, err := b.Acquire(); err == nil {
@@ -45,11 +46,20 @@ func run(b *testing.B, name string, call func()) {
 
 func nothing(context.Context) error { return nil }
 
+func zero(context.Context) (int, error) { return 0, nil }
+
 // BenchmarkClosed is a call that is allowed and succeeds.
 func BenchmarkClosed(b *testing.B) {
 	ctx := context.Background()
+	var word atomic.Uint64
+	run(b, "floor/load", func() {
+		if word.Load() != 0 {
+			b.Error("nobody writes it")
+		}
+	})
 	consecutive := circuit.NewBreaker()
 	run(b, "consecutive/breaker", permit(consecutive))
+	run(b, "consecutive/breaker.Do", func() { _, _ = breaker.Do(ctx, consecutive, zero) })
 	run(b, "consecutive/breaker.Run", func() { _ = breaker.Run(ctx, consecutive, nothing) })
 	run(b, "consecutive/breaker-Allow", func() {
 		if consecutive.Allow() == nil {
