@@ -13,8 +13,8 @@ import (
 )
 
 // control is what most breakers have no need of, and no call of a healthy one
-// touches. A breaker gets it with a name or a listener, or when it first rejects
-// or is overruled.
+// touches. A breaker gets it with a name, a listener or random numbers, or when
+// it first has failures in a row, rejects or is overruled.
 type control struct {
 	rejected  breaker.RejectedError // of every rejection; it has the name
 	events    *notify.Queue[breaker.Event]
@@ -161,6 +161,7 @@ func (b *Breaker) Reset() {
 		g.decision = b.newDecision()
 		g.alert.Store(false)
 		g.nextProbe.Store(0)
+		b.recordState(now, 0, before, "reset")
 		g.mu.Unlock()
 	}
 	b.streak.Store(0)

@@ -28,14 +28,15 @@ import (
 //	           help. It is found out.
 //
 // Down. A streak of n failures has, at the success ratio s before it, the
-// probability (1-s)^n. Below coincidence, and after minSilence without a success,
-// the backend is down. The first success of a probe ends it, and the breaker sheds.
+// probability (1-s)^n. Below coincidence, and after minSilence without a success
+// or with very many failures, the backend is down. The first success of a probe ends it, and the breaker sheds.
 //
 // Shedding. A success earns earn calls. As long as none fails, earn is large, and
 // the number of calls grows exponentially, as in the slow start of TCP (RFC
 // 5681), so a healed backend is at full load within a few round trips. Once calls
 // fail, earn is only a little above 1: if the backend can do C calls, it gets
-// earn·C. Calls that are earned are spread over some time, since a backend with
+// earn·C. What fails even while few calls go out is not overload, and is made up
+// for. Calls that are earned are spread over some time, since a backend with
 // too much to do fails in bursts. When nothing was rejected for a while, the
 // breaker is calm.
 //
@@ -73,12 +74,14 @@ type decision struct {
 
 	credit     float64 // calls that were earned
 	pure       bool    // whether no call has failed since the shedding began
-	late       uint64  // calls whose failures are older than the shedding
+	late       uint64  // at most so many calls whose failures are older than the shedding
 	row        uint64  // successes since a call failed
 	rejected   int64   // when a call was rejected last
 	afterwards bool    // whether the backend was down before
 	before     float64 // success ratio before the shedding
 	memory     stretch // of the shedding, fading
+	low        stretch // of it, what was far below peak
+	peak       float64 // the most successes in a stretch, fading
 
 	now     stretch // what happens at present
 	ends    int64   // when it ends
@@ -270,7 +273,8 @@ func (d *decision) succeed(now int64, flight uint64, random func() float64) {
 		d.shed(now, "a probe succeeded", true)
 		d.late = flight // they may have begun before the backend was back
 	case shedding:
-		by := earn
+		// What fails even when there is little to do is not overload.
+		by := earn / max(d.accept, min(1, (d.low.success+8)/(d.low.ended+8)))
 		if d.pure {
 			by = earnPure
 		}
@@ -283,6 +287,7 @@ func (d *decision) shed(now int64, cause string, afterwards bool) {
 	d.afterwards, d.pure = afterwards, afterwards
 	d.rejected, d.nextProbe = now, now
 	d.credit, d.late = earnPure, 0
+	d.low, d.peak = stretch{}, 0
 }
 
 // plan sets the time of the next probe.
@@ -347,15 +352,18 @@ type outlook struct {
 
 // look looks at the window.
 func (d *decision) look(now int64, v outlook) {
-	d.rate = float64(v.last.Total()) / float64(max(1, v.lastFor))
+	if d.phase != shedding && v.lastFor > 0 { // shedding measures it itself
+		d.rate = float64(v.last.Total()) / float64(v.lastFor)
+	}
 	d.served = float64(v.phase.Success) / float64(max(1, v.phaseFor))
 	w, recent := v.phase, v.recent
 	if d.phase != calm && d.phase != trial || now < d.pardoned {
 		return
 	}
 	ended := float64(recent.Success + recent.Failure)
+	worst := min(1-brokenShare, d.accept)
 	if recent.Success+recent.Failure >= d.enough &&
-		float64(recent.Success) < (1-brokenShare)*ended-sigmas*math.Sqrt(brokenShare*(1-brokenShare)*ended) {
+		float64(recent.Success) < worst*ended-sigmas*math.Sqrt(worst*(1-worst)*ended) {
 		d.before = float64(recent.Success) / ended
 		d.shed(now, fmt.Sprintf("%d of %d calls failed", recent.Failure, recent.Success+recent.Failure), false)
 		return
@@ -424,6 +432,12 @@ func (d *decision) doubt(now int64, this stretch) {
 	m := &d.memory
 	m.fade()
 	m.add(this)
+	// With half of the calls that were ever served, there is little to do.
+	d.peak = max(d.peak*fade, this.success)
+	if this.allowed <= d.peak/2 && this.ended <= 1.5*this.allowed+2 {
+		d.low.fade()
+		d.low.add(this)
+	}
 	wait := doubtAfter
 	if d.afterwards {
 		wait = doubtAfterDown

@@ -95,7 +95,8 @@ func WithListener(l breaker.Listener) Option {
 
 // WithRandom sets where random numbers in [0, 1) come from, for simulations and
 // tests that have to come out the same again. f is called from many goroutines
-// at once; the default is Float64 of math/rand/v2. It panics if f is nil.
+// at once, and must not call the breaker; the default is Float64 of
+// math/rand/v2. WithRandom panics if f is nil.
 func WithRandom(f func() float64) Option {
 	if f == nil {
 		panic("sre: WithRandom: the function is nil")

@@ -33,8 +33,9 @@ var _ breaker.Controller = (*Breaker)(nil)
 // While the breaker is healthy, asking costs an atomic load, plus a
 // compare-and-swap for a permit, and settling one clock read and one atomic
 // operation, however many buckets there are; once per bucket, one call goes
-// through all of them. It takes no lock, and allocates nothing but some memory
-// for more cache lines when goroutines contend for it. With so small a
+// through all of them. A success takes no lock, and nothing is allocated but some
+// memory for more cache lines when goroutines contend for it. Once there were
+// failures in a row, a failure takes a lock for a moment. With so small a
 // WithRequest or so large a WithSuccess that the first failure can count, or
 // in ForceOpen, asking reads the clock and the counts as well.
 type Breaker struct {
