@@ -6,7 +6,6 @@ import (
 	"go/parser"
 	"go/token"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -35,7 +34,6 @@ func TestT20_AnEndOfTheDelayDoesNotUndoAChangeByHand(t *testing.T) {
 }
 
 func TestT20_ABreakerLeavesNoGoroutineAndNoTimerBehind(t *testing.T) {
-	before := runtime.NumGoroutine()
 	synctest.Test(t, func(t *testing.T) {
 		for range 100 {
 			b := circuit.NewBreaker(circuit.WithFailureRate(0.5, 2, time.Second), circuit.WithSlowCallRate(time.Second, 0.5, 2, time.Second))
@@ -44,7 +42,6 @@ func TestT20_ABreakerLeavesNoGoroutineAndNoTimerBehind(t *testing.T) {
 		}
 		// In a bubble, a goroutine that is left fails the test.
 	})
-	require.LessOrEqual(t, runtime.NumGoroutine(), before)
 	eachCallInSource(t, func(at, call string) {
 		switch call {
 		case "go", "time.AfterFunc", "time.NewTimer", "time.NewTicker", "time.After", "time.Tick", "time.Sleep":
