@@ -243,7 +243,7 @@ func TestT05_APermitOfAnotherStateMovesNothing(t *testing.T) {
 				},
 				"settle": func(t *rapid.T) {
 					if len(permits) == 0 {
-						t.Skip()
+						t.Skip("no permit is held")
 					}
 					i := rapid.IntRange(0, len(permits)-1).Draw(t, "permit")
 					p := permits[i]

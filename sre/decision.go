@@ -102,8 +102,6 @@ const (
 	down
 )
 
-func (p phase) String() string { return [...]string{"calm", "trial", "shedding", "down"}[p] }
-
 // failures is a streak.
 type failures struct {
 	n      uint64

@@ -362,3 +362,5 @@ func TestDecision_NeverLosesItsMind(t *testing.T) {
 		})
 	})
 }
+
+func (p phase) String() string { return [...]string{"calm", "trial", "shedding", "down"}[p] }

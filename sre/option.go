@@ -41,7 +41,7 @@ const (
 
 // Classic makes the breaker decide as go-kratos/aegis does, bit for bit: by the
 // formula of the SRE book, with the rejected calls among the requests. That
-// opens later, recovers in 13 to 24 s instead of 1.5, turns the failure of a
+// opens later, recovers in 10 to 30 s instead of 1.5, turns the failure of a
 // part into a total one, and protects no operation with fewer than 33 calls a
 // second. It is for comparisons, and for whoever has to change one thing at a
 // time.
