@@ -29,12 +29,20 @@ type Snapshot struct {
 	// Openings counts how often the breaker has opened since it was last
 	// closed; 0 for breakers that do not look at it.
 	Openings uint64
+	// Transitions counts the changes of the state since the breaker's creation.
+	Transitions Transitions
 	// RejectRatio is the share of calls rejected now, in [0, 1].
 	RejectRatio float64
 	// RetryAfter is how long calls will go on being rejected for certain; 0 if
 	// none are, or if no time is known.
 	RetryAfter time.Duration
+	// Rule says which rule of a file made the breaker what it is; "" for one
+	// that was made by hand.
+	Rule string
 }
+
+// Transitions counts changes of a state: Transitions[from][to].
+type Transitions [3][3]uint64
 
 // Window counts the calls that a breaker decides from.
 type Window struct {

@@ -22,6 +22,8 @@ type machine struct {
 	since      int64
 	cause      string
 
+	transitions breaker.Transitions
+
 	// Closed.
 	base   ledger.Counts // what was counted before
 	streak streak
@@ -149,6 +151,7 @@ func (m *machine) derive(now int64, p probing, counts ledger.Counts) (lost uint6
 			continue
 		}
 		m.ended = m.window()
+		m.transitions[m.state][to]++
 		m.state, m.since, m.cause = to, l.leaseEnds, causeProbes
 		m.strays, m.running = append(m.strays, m.running...), nil
 		if to == breaker.Closed {
@@ -162,6 +165,7 @@ func (m *machine) derive(now int64, p probing, counts ledger.Counts) (lost uint6
 		count(l)
 	}
 	if m.state == breaker.Open && now >= m.until {
+		m.transitions[breaker.Open][breaker.HalfOpen]++
 		m.state, m.since, m.cause = breaker.HalfOpen, m.until, causeDelay
 		m.success, m.failure, m.successes, m.faults, m.running = 0, 0, 0, 0, nil
 	}

@@ -33,6 +33,7 @@ func (b *Breaker) snapshot(m *machine, now int64) breaker.Snapshot {
 	s := breaker.Snapshot{
 		Name: b.options.name, State: m.state, Since: b.time(m.since), Cause: m.cause,
 		Window: b.window(m, now), Totals: b.totals(), Openings: m.openings,
+		Transitions: m.transitions,
 	}
 	if b.mode != breaker.Auto && now < b.modeUntil {
 		s.Mode, s.ModeUntil = b.mode, b.timeUnlessNever(b.modeUntil)

@@ -25,7 +25,10 @@ func (b *Breaker) become(to breaker.State, at int64, cause string) {
 	*m = machine{
 		state: to, generation: m.generation + 1, since: at, cause: cause,
 		until: m.until, openings: m.openings, base: m.base, ended: ended,
-		strays: append(m.strays, m.running...),
+		strays: append(m.strays, m.running...), transitions: m.transitions,
+	}
+	if from != to {
+		m.transitions[from][to]++
 	}
 	if from == breaker.Open {
 		m.ended = breaker.Window{}

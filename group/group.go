@@ -365,6 +365,9 @@ func (g *Group[T]) clearLocked() {
 // Len returns the number of keys in the group, without the overflow value.
 func (g *Group[T]) Len() int { return int(g.size.Load()) }
 
+// Limit returns how many keys the group holds at most.
+func (g *Group[T]) Limit() int { return int(g.limit) }
+
 // All iterates over the keys and values that are there, in no order and
 // without the overflow value. Looking does not count as asking for a value.
 func (g *Group[T]) All() iter.Seq2[string, T] {

@@ -189,6 +189,11 @@ func (b *Breaker) recordState(now int64, p float64, decidedFrom ledger.Counts, c
 		return // somebody else has, and told it
 	}
 	g.lastCause.Store(&cause)
+	if open {
+		g.openings.Add(1)
+	} else {
+		g.closings.Add(1)
+	}
 	if c.events == nil {
 		return
 	}

@@ -17,6 +17,8 @@ type guard struct {
 	unmarked  atomic.Int64           // when Allow rejected last, ns
 
 	changing sync.Mutex // held while a change of state is written down and its event added
+	openings atomic.Uint64
+	closings atomic.Uint64
 
 	mu sync.Mutex
 	decision

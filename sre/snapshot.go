@@ -62,6 +62,16 @@ func (b *Breaker) snapshot(now int64, recent ledger.Counts, p float64) breaker.S
 	if p > 0 {
 		s.State = breaker.Open
 	}
+	if g := b.guarded(); g != nil {
+		s.Transitions[breaker.Closed][breaker.Open] = g.openings.Load()
+		s.Transitions[breaker.Open][breaker.Closed] = g.closings.Load()
+		switch wasOpen := b.change.Load()&1 != 0; { // a change that no call has met yet
+		case p > 0 && !wasOpen:
+			s.Transitions[breaker.Closed][breaker.Open]++
+		case p == 0 && wasOpen:
+			s.Transitions[breaker.Open][breaker.Closed]++
+		}
+	}
 	if m, _ := b.modeAt(now); m != nil {
 		s.Mode = m.Mode
 		if m.until != never {

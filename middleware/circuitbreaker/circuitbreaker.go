@@ -9,9 +9,7 @@ package circuitbreaker
 import (
 	"context"
 	stderrors "errors"
-	"fmt"
 	"net/http"
-	"reflect"
 	"strings"
 
 	"github.com/go-kratos/kratos/v2/middleware"
@@ -20,7 +18,7 @@ import (
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/errors"
 	"github.com/kratos-breaker/breaker/group"
-	"github.com/kratos-breaker/breaker/sre"
+	"github.com/kratos-breaker/breaker/internal/adapter"
 )
 
 // ErrNotAllowed is what a rejected call fails with: compare with errors.Is.
@@ -33,7 +31,8 @@ var errNilContext = stderrors.New("circuitbreaker: the context is nil")
 type Option func(*options)
 
 type options struct {
-	acquire  func(key string) (breaker.Permit, error)
+	admit    adapter.Admit
+	kinds    bool // whether admit wants to know the transport
 	key      func(ctx context.Context, req any) string
 	classify breaker.Classifier
 	fallback func(ctx context.Context, req any, rejected error) (any, error)
@@ -41,15 +40,11 @@ type options struct {
 
 // WithGroup takes the breakers from g, which other clients, metrics and people
 // may share. The default is a group of its own with breakers from
-// sre.NewBreaker. It panics if g is nil. Of WithGroup and WithCircuitBreaker
-// the last one counts.
+// sre.NewBreaker. It panics if g is nil. Of WithGroup, WithCircuitBreaker
+// and WithRules the last one counts.
 func WithGroup[B breaker.CircuitBreaker](g *group.Group[B]) Option {
-	if g == nil {
-		panic("circuitbreaker: WithGroup: the group is nil")
-	}
-	return func(o *options) {
-		o.acquire = func(key string) (breaker.Permit, error) { return acquire(key, g.Get(key)) }
-	}
+	admit := adapter.Of("circuitbreaker: WithGroup", g)
+	return func(o *options) { o.admit, o.kinds = admit, false }
 }
 
 // WithCircuitBreaker makes the breaker of each operation with factory. It
@@ -61,19 +56,16 @@ func WithCircuitBreaker[B breaker.CircuitBreaker](factory func() B) Option {
 	if factory == nil {
 		panic("circuitbreaker: WithCircuitBreaker: the factory is nil")
 	}
-	return func(o *options) {
-		WithGroup(group.NewKeyed(func(key string) B {
-			b := factory()
-			if v := reflect.ValueOf(b); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
-				panic(noBreaker(key))
-			}
-			return b
-		}))(o)
-	}
+	return func(o *options) { o.admit, o.kinds = adapter.Made("circuitbreaker", factory), false }
 }
 
-func noBreaker(key string) string {
-	return fmt.Sprintf("circuitbreaker: the factory returned no breaker for %q", key)
+// WithRules takes the breakers, and what errors mean to them, from rules that
+// may change while calls run: package config loads them from a file. A rule that
+// says what errors mean counts before [WithClassifier]. It panics if rules is
+// nil.
+func WithRules(rules breaker.Rules) Option {
+	admit := adapter.By("circuitbreaker: WithRules", rules)
+	return func(o *options) { o.admit, o.kinds = admit, true }
 }
 
 // WithKey sets the key that the breaker is found by; the default is the
@@ -127,9 +119,8 @@ func Client(opts ...Option) middleware.Middleware {
 		}
 		opt(&o)
 	}
-	if o.acquire == nil {
-		g := group.NewKeyed(func(key string) *sre.Breaker { return sre.NewBreaker(sre.WithName(key)) })
-		o.acquire = func(key string) (breaker.Permit, error) { return g.Get(key).Acquire() }
+	if o.admit == nil {
+		o.admit = adapter.Default()
 	}
 	return func(handler middleware.Handler) middleware.Handler {
 		if handler == nil {
@@ -139,11 +130,11 @@ func Client(opts ...Option) middleware.Middleware {
 			if ctx == nil {
 				return nil, errNilContext
 			}
-			key, ok := o.keyOf(ctx, req)
+			kind, key, ok := o.keyOf(ctx, req)
 			if !ok {
 				return handler(ctx, req)
 			}
-			p, err := o.acquire(key)
+			p, classify, err := o.admit(kind, key)
 			if err != nil {
 				return o.reject(ctx, req, breaker.AsRejected(key, err))
 			}
@@ -158,31 +149,27 @@ func Client(opts ...Option) middleware.Middleware {
 			}()
 			reply, err := handler(ctx, req)
 			failed = err
-			outcome = o.outcome(ctx, err)
+			if classify == nil {
+				classify = o.classify
+			}
+			outcome = adapter.Outcome(ctx, err, classify)
 			return reply, err
 		}
 	}
 }
 
-func (o *options) keyOf(ctx context.Context, req any) (key string, ok bool) {
-	if o.key != nil {
-		return o.key(ctx, req), true
-	}
+func (o *options) keyOf(ctx context.Context, req any) (kind, key string, ok bool) {
 	tr, ok := transport.FromClientContext(ctx)
-	if !ok {
-		return "", false
+	if ok && o.kinds {
+		kind = string(tr.Kind())
 	}
-	return operation(tr), true
-}
-
-func (o *options) outcome(ctx context.Context, err error) breaker.Outcome {
-	if o.classify != nil {
-		return o.classify(errors.WithoutCause(ctx, err))
+	switch {
+	case o.key != nil:
+		return kind, o.key(ctx, req), true
+	case !ok:
+		return "", "", false
 	}
-	if err == nil {
-		return breaker.Success
-	}
-	return errors.ClassifyCall(ctx, err)
+	return kind, operation(tr), true
 }
 
 func (o *options) reject(ctx context.Context, req any, rejection *breaker.RejectedError) (any, error) {
@@ -191,36 +178,6 @@ func (o *options) reject(ctx context.Context, req any, rejection *breaker.Reject
 		return o.fallback(ctx, req, err)
 	}
 	return nil, err
-}
-
-func acquire(key string, b breaker.CircuitBreaker) (breaker.Permit, error) {
-	if a, ok := b.(breaker.Acquirer); ok {
-		return a.Acquire()
-	}
-	if b == nil {
-		panic(noBreaker(key))
-	}
-	if err := b.Allow(); err != nil {
-		b.MarkFailed() // as Kratos does: aegis breakers count their rejections by it
-		return breaker.Permit{}, err
-	}
-	return breaker.NewPermit(foreign{b}, breaker.Ticket{}), nil
-}
-
-// foreign is a breaker that has no permits. Settling it twice would mark it
-// twice, but the middleware settles once.
-type foreign struct{ breaker.CircuitBreaker }
-
-func (f foreign) Settle(_ breaker.Ticket, o breaker.Outcome) {
-	i, ignores := f.CircuitBreaker.(interface{ MarkIgnored() })
-	switch {
-	case o == breaker.Ignored && ignores:
-		i.MarkIgnored()
-	case o == breaker.Ignored || o == breaker.Success:
-		f.MarkSuccess()
-	default:
-		f.MarkFailed()
-	}
 }
 
 // operation returns the operation of a call. Kratos' HTTP client takes the

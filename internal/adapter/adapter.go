@@ -1,0 +1,106 @@
+// Package adapter is what the middleware and the transports have in common:
+// how the breaker of a call is found and asked, and what its outcome is.
+package adapter
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/errors"
+	"github.com/kratos-breaker/breaker/group"
+	"github.com/kratos-breaker/breaker/sre"
+)
+
+// Admit asks the breaker of key, for a transport of the given kind, "http" or
+// "grpc". The classifier is nil unless a rule has one.
+type Admit func(transport, key string) (breaker.Permit, breaker.Classifier, error)
+
+// Default returns the Admit of a group of its own, with breakers from
+// sre.NewBreaker that have the name of their key.
+func Default() Admit {
+	g := group.NewKeyed(func(key string) *sre.Breaker { return sre.NewBreaker(sre.WithName(key)) })
+	return func(_, key string) (breaker.Permit, breaker.Classifier, error) {
+		p, err := g.Get(key).Acquire()
+		return p, nil, err
+	}
+}
+
+// Of returns the Admit of g. It panics, in the name of the option who, if g is
+// nil.
+func Of[B breaker.CircuitBreaker](who string, g *group.Group[B]) Admit {
+	if g == nil {
+		panic(who + ": the group is nil")
+	}
+	return func(_, key string) (breaker.Permit, breaker.Classifier, error) {
+		p, err := acquire(who, key, g.Get(key))
+		return p, nil, err
+	}
+}
+
+// Made is [Of] a new group with the breakers of factory, which must not be nil.
+func Made[B breaker.CircuitBreaker](who string, factory func() B) Admit {
+	return Of(who, group.NewKeyed(func(key string) B {
+		b := factory()
+		if v := reflect.ValueOf(b); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+			panic(noBreaker(who, key))
+		}
+		return b
+	}))
+}
+
+// By returns the Admit of rules. It panics, in the name of the option who, if
+// rules is nil.
+func By(who string, rules breaker.Rules) Admit {
+	if v := reflect.ValueOf(rules); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+		panic(who + ": the rules are nil")
+	}
+	return rules.Admit
+}
+
+func acquire(who, key string, b breaker.CircuitBreaker) (breaker.Permit, error) {
+	if a, ok := b.(breaker.Acquirer); ok {
+		return a.Acquire()
+	}
+	if b == nil {
+		panic(noBreaker(who, key))
+	}
+	if err := b.Allow(); err != nil {
+		b.MarkFailed() // as Kratos does: aegis breakers count their rejections by it
+		return breaker.Permit{}, err
+	}
+	return breaker.NewPermit(foreign{b}, breaker.Ticket{}), nil
+}
+
+func noBreaker(who, key string) string {
+	return fmt.Sprintf("%s: the factory returned no breaker for %q", who, key)
+}
+
+// foreign is a breaker that has no permits. Settling it twice would mark it
+// twice: an adapter settles once.
+type foreign struct{ breaker.CircuitBreaker }
+
+func (f foreign) Settle(_ breaker.Ticket, o breaker.Outcome) {
+	i, ignores := f.CircuitBreaker.(interface{ MarkIgnored() })
+	switch {
+	case o == breaker.Ignored && ignores:
+		i.MarkIgnored()
+	case o == breaker.Ignored || o == breaker.Success:
+		f.MarkSuccess()
+	default:
+		f.MarkFailed()
+	}
+}
+
+// Outcome returns what the error of a call with the context ctx says about the
+// backend, by classify or, if that is nil, by errors.ClassifyCall.
+func Outcome(ctx context.Context, err error, classify breaker.Classifier) breaker.Outcome {
+	switch {
+	case classify != nil:
+		return classify(errors.WithoutCause(ctx, err))
+	case err == nil:
+		return breaker.Success
+	}
+	return errors.ClassifyCall(ctx, err)
+}

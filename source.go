@@ -1,0 +1,111 @@
+package breaker
+
+import "iter"
+
+// Source lists breakers for those who watch them: metrics, a page, a script.
+// [SourceOf] makes one of a group.
+type Source interface {
+	// Breakers yields the breakers that there are, in no order. Looking changes
+	// nothing and does not count as asking for a breaker.
+	Breakers() iter.Seq[Listed]
+	// Keys says how many keys there are and may be.
+	Keys() Keys
+}
+
+// Listed is one breaker of a [Source].
+type Listed struct {
+	// Key is what the breaker is found by; "" for the overflow breaker.
+	Key string
+	// Overflow says that the breaker is the one which the keys beyond the limit
+	// share.
+	Overflow bool
+	// Breaker is the breaker itself. If it is a [Controller], it can be
+	// overruled.
+	Breaker Breaker
+}
+
+// Keys counts the keys of a [Source].
+type Keys struct {
+	// Held is the number of keys that have a breaker of their own, of at most
+	// Limit.
+	Held, Limit int
+	// Overflows counts the calls whose key was beyond the limit.
+	Overflows uint64
+}
+
+// Keyed is what [SourceOf] needs of a group of values by key: a
+// *group.Group[B] has it.
+type Keyed[B any] interface {
+	All() iter.Seq2[string, B]
+	Overflow() (value B, ok bool)
+	Overflows() uint64
+	Len() int
+	Limit() int
+}
+
+// SourceOf lists the breakers of a group. A value that is no [Breaker], as a
+// foreign one with aegis' three methods only, cannot be looked into and is left
+// out: a factory that returns [Adapt] of it makes it visible. SourceOf panics
+// if g is nil.
+func SourceOf[B CircuitBreaker](g Keyed[B]) Source {
+	if g == nil {
+		panic("breaker: SourceOf: the group is nil")
+	}
+	return groupSource[B]{g}
+}
+
+type groupSource[B CircuitBreaker] struct{ group Keyed[B] }
+
+func (s groupSource[B]) Breakers() iter.Seq[Listed] {
+	return func(yield func(Listed) bool) {
+		for key, v := range s.group.All() {
+			if b, ok := any(v).(Breaker); ok && !yield(Listed{Key: key, Breaker: b}) {
+				return
+			}
+		}
+		if v, ok := s.group.Overflow(); ok {
+			if b, ok := any(v).(Breaker); ok {
+				yield(Listed{Overflow: true, Breaker: b})
+			}
+		}
+	}
+}
+
+func (s groupSource[B]) Keys() Keys {
+	return Keys{Held: s.group.Len(), Limit: s.group.Limit(), Overflows: s.group.Overflows()}
+}
+
+// Sources lists what several sources list, one after the other. It panics if
+// one is nil.
+func Sources(all ...Source) Source {
+	for _, s := range all {
+		if s == nil {
+			panic("breaker: Sources: a source is nil")
+		}
+	}
+	return sources(all)
+}
+
+type sources []Source
+
+func (all sources) Breakers() iter.Seq[Listed] {
+	return func(yield func(Listed) bool) {
+		for _, s := range all {
+			for l := range s.Breakers() {
+				if !yield(l) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (all sources) Keys() (sum Keys) {
+	for _, s := range all {
+		k := s.Keys()
+		sum.Held += k.Held
+		sum.Limit += k.Limit
+		sum.Overflows += k.Overflows
+	}
+	return sum
+}
