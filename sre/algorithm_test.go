@@ -56,9 +56,9 @@ func TestAlgorithm_IsWhatItsPageSays(t *testing.T) {
 	says("for %d s after an outage", wariness/sec)
 
 	// Knobs.
-	o := defaults()
+	o := newOptions("", nil)
 	o.check()
-	classic := defaults()
+	classic := newOptions("", nil)
 	Classic()(&classic)
 	classic.check()
 	says("| `WithSuccess` | ratio, [%f, 1] | %v |", minSuccess, o.success)

@@ -1,6 +1,10 @@
 package sre
 
-import "github.com/kratos-breaker/breaker/internal/ledger"
+import (
+	"time"
+
+	"github.com/kratos-breaker/breaker/internal/ledger"
+)
 
 // throttle is the decision of [Classic]: client-side throttling of the Google SRE
 // book, in the form that go-kratos/aegis gave it. With total calls asked for and success of
@@ -19,10 +23,24 @@ import "github.com/kratos-breaker/breaker/internal/ledger"
 // Throttling", https://sre.google/sre-book/handling-overload/
 type throttle struct {
 	k       float64
-	request uint32
-	probeMs uint16 // milliseconds between probes; of the other decision
-	classic bool   // whether this one decides
+	request int64
+	every   time.Duration // between probes; of the other decision
+	classic bool          // whether this one decides
+
+	unmarked bool // whether nobody marks what Allow rejects
 }
+
+// usual is what most breakers decide by: they share it.
+var usual = func() (all [2]throttle) {
+	for i, opts := range [2][]Option{{}, {Classic()}} {
+		o := newOptions("NewBreaker", opts)
+		all[i] = o.decidesBy()
+	}
+	return all
+}()
+
+// throttle returns what the breaker decides by. It is replaced, never changed.
+func (b *Breaker) throttle() *throttle { return b.settings.Load() }
 
 // rejectRatio returns the probability, in [0, 1), with which a call is
 // rejected after c. The arithmetic is that of aegis, operation by operation,

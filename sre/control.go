@@ -21,6 +21,7 @@ type control struct {
 	random    func() float64 // nil: rand.Float64
 	overruled atomic.Pointer[overruled]
 	guard     atomic.Pointer[guard] // nil until needed
+	postponed atomic.Pointer[options]
 }
 
 // overruled is made when somebody sets a mode for the first time.

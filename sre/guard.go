@@ -25,14 +25,18 @@ type guard struct {
 }
 
 func (b *Breaker) newDecision() decision {
-	return decision{
-		accept: 1 / b.throttle.k,
-		enough: uint64(b.throttle.request),
-		span:   int64(b.window.Length()) / int64(b.window.Buckets()),
-		window: int64(b.window.Length()),
-		every:  int64(b.throttle.probeMs) * ms,
-		turn:   min(max(int64(b.window.Length())/int64(b.window.Buckets()), 300*ms), sec),
-	}
+	var d decision
+	b.tune(&d)
+	return d
+}
+
+// tune sets what d takes from the options.
+func (b *Breaker) tune(d *decision) {
+	law := b.throttle()
+	n, span := b.window.Shape()
+	d.accept, d.enough, d.every = 1/law.k, uint64(law.request), int64(law.every)
+	d.span, d.window = int64(span), int64(n)*int64(span)
+	d.turn = min(max(d.span, 300*ms), sec)
 }
 
 // guarded returns the guard, or nil if there is none yet.
@@ -139,12 +143,12 @@ func (b *Breaker) silentFrom(now int64) int64 {
 
 // look shows the decision what ended before the bucket that has just begun.
 func (b *Breaker) look(now int64) {
-	if b.throttle.classic {
+	if b.throttle().classic {
 		return
 	}
 	g := b.guarded()
 	if g == nil { // failures that are no streak can be too many, too
-		if b.throttle.rejectRatio(b.window.Counts(now, &b.ledger)) == 0 {
+		if b.throttle().rejectRatio(b.window.Counts(now, &b.ledger)) == 0 {
 			return
 		}
 		g = b.guardFor()
@@ -165,7 +169,7 @@ func (b *Breaker) look(now int64) {
 		if v.phaseFor == 0 {
 			v.phase, v.phaseFor = c, now-began
 		}
-		if full && c.Success+c.Failure >= uint64(b.throttle.request) {
+		if full && c.Success+c.Failure >= g.enough {
 			v.recent = c
 		}
 	})
@@ -202,5 +206,8 @@ func (b *Breaker) decided(now int64, g *guard) {
 func (b *Breaker) classically(now int64, p float64, c ledger.Counts) {
 	if p > 0 != (b.change.Load()&1 != 0) {
 		b.recordState(now, p, c, fmt.Sprintf("%d of %d calls within %v succeeded", c.Success, c.Total(), b.window.Length()))
+	}
+	if p == 0 {
+		b.adoptPostponed()
 	}
 }

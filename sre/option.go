@@ -24,11 +24,38 @@ type options struct {
 	probe     time.Duration
 
 	requestSet bool
+	unmarked   bool
 }
 
-func defaults() options {
-	return options{success: 0.6, window: 3 * time.Second, bucket: 10, probe: 900 * time.Millisecond}
+// newOptions returns the options that were given to the function called by.
+func newOptions(by string, opts []Option) options {
+	o := options{success: 0.6, window: 3 * time.Second, bucket: 10, probe: 900 * time.Millisecond}
+	for _, opt := range opts {
+		if opt == nil {
+			panic("sre: " + by + ": nil Option")
+		}
+		opt(&o)
+	}
+	o.check()
+	return o
 }
+
+func (o *options) decidesBy() throttle {
+	return throttle{k: 1 / o.success, request: o.request, every: o.probe, classic: o.classic, unmarked: o.unmarked}
+}
+
+// throttle returns what a breaker decides by.
+func (o *options) throttle() *throttle {
+	for i := range usual {
+		if usual[i] == o.decidesBy() {
+			return &usual[i]
+		}
+	}
+	t := o.decidesBy()
+	return &t
+}
+
+func (o *options) span() time.Duration { return o.window / time.Duration(o.bucket) }
 
 // The bounds keep every product of the arithmetic far from overflow.
 const (
@@ -80,6 +107,12 @@ func WithWindow(d time.Duration) Option { return func(o *options) { o.window = d
 // and once per bucket a call reads them all, a few nanoseconds each.
 func WithBucket(n int) Option { return func(o *options) { o.bucket = n } }
 
+// WithUnmarkedRejections is for hosts that do not mark a failure after a call
+// that Allow rejected, as the clients of Kratos v1 do not: such a rejection
+// counts at once, and each MarkFailed is the failure of a call. It changes
+// nothing for permits.
+func WithUnmarkedRejections() Option { return func(o *options) { o.unmarked = true } }
+
 // WithName sets the name that snapshots and errors carry; the default is "".
 func WithName(name string) Option { return func(o *options) { o.name = name } }
 
@@ -125,7 +158,7 @@ func (o *options) check() {
 		bad("WithBucket", o.bucket, "a number in [1, 100000]")
 	case o.probe < 10*time.Millisecond || o.probe > time.Minute || o.probe%time.Millisecond != 0:
 		bad("WithProbeInterval", o.probe, "whole milliseconds in [10ms, 1m]")
-	case o.window/time.Duration(o.bucket) < minBucket:
+	case o.span() < minBucket:
 		bad("WithBucket", o.bucket, fmt.Sprintf("buckets of at least 1µs; WithWindow(%v) has room for %d",
 			o.window, o.window/minBucket))
 	}

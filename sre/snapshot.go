@@ -12,8 +12,8 @@ import (
 func (b *Breaker) Snapshot() breaker.Snapshot {
 	now := b.window.Now()
 	recent := b.window.Counts(now, &b.ledger)
-	if b.throttle.classic {
-		s := b.snapshot(now, recent, b.throttle.rejectRatio(recent))
+	if b.throttle().classic {
+		s := b.snapshot(now, recent, b.throttle().rejectRatio(recent))
 		s.Since = b.window.Time(b.stateSince(now, s.State))
 		s.Cause = b.cause(s.State)
 		return s
@@ -108,7 +108,7 @@ func (b *Breaker) stateSince(now int64, state breaker.State) int64 {
 		}
 	}
 	stable := b.window.Suffixes(&b.ledger, func(c ledger.Counts, oldestFrom int64) {
-		changeTo(oldestFrom, b.throttle.rejectRatio(c) > 0)
+		changeTo(oldestFrom, b.throttle().rejectRatio(c) > 0)
 	})
 	changeTo(b.window.EmptyFrom(), false)
 	if !stable || open != (state == breaker.Open) {

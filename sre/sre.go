@@ -11,7 +11,6 @@ package sre
 
 import (
 	"sync/atomic"
-	"time"
 
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/internal/ledger"
@@ -43,7 +42,7 @@ type Breaker struct {
 	// cache lines of their own.
 	window   window.Rolling
 	budget   budget
-	throttle throttle
+	settings atomic.Pointer[throttle]
 	change   atomic.Int64  // when the state changed last, ns, and at bit 0 whether to open
 	streak   atomic.Uint64 // before there is a guard: see tell
 	ledger   ledger.Ledger
@@ -53,24 +52,13 @@ type Breaker struct {
 // NewBreaker returns a closed breaker. It panics if an option is out of its
 // range.
 func NewBreaker(opts ...Option) *Breaker {
-	o := defaults()
-	for _, opt := range opts {
-		if opt == nil {
-			panic("sre: NewBreaker: nil Option")
-		}
-		opt(&o)
-	}
-	o.check()
-	b := &Breaker{
-		throttle: throttle{
-			k: 1 / o.success, request: uint32(o.request), classic: o.classic,
-			probeMs: uint16(o.probe.Milliseconds()),
-		},
-	}
+	o := newOptions("NewBreaker", opts)
+	b := &Breaker{}
+	b.settings.Store(o.throttle())
 	if o.name != "" || len(o.listeners) > 0 || o.random != nil {
 		b.control.Store(newControl(&o))
 	}
-	b.window.Init(o.bucket, o.window/time.Duration(o.bucket))
+	b.window.Init(o.bucket, o.span())
 	b.assess(1)
 	return b
 }
@@ -103,6 +91,10 @@ func (b *Breaker) allowSlow() error {
 			o.would.Add(1)
 		}
 		return nil
+	}
+	if b.throttle().unmarked {
+		b.book(true)
+		return b.reject()
 	}
 	b.guardFor().unmarked.Store(now)
 	b.ledger.RejectUnmarked()
@@ -196,17 +188,10 @@ func (b *Breaker) decide() (p breaker.Permit, decided bool, err error) {
 		b.deliver()
 		return p, false, nil
 	}
-	if b.throttle.classic && b.window.Due(now) {
+	if b.throttle().classic && b.window.Due(now) {
 		b.roll(now)
 	}
-	if m == nil {
-		b.ledger.Reject()
-	} else {
-		b.ledger.Overrule()
-	}
-	if b.budget.left() { // it was set meanwhile: see assess
-		b.budget.spend(1)
-	}
+	b.book(m == nil)
 	if m == nil {
 		b.deliver()
 		return p, true, b.reject()
@@ -220,6 +205,18 @@ func (b *Breaker) decide() (p breaker.Permit, decided bool, err error) {
 		word, serial = o.outside.Take()
 	}
 	return breaker.NewPermit(o, breaker.Ticket{Word: word, Serial: serial}), true, nil
+}
+
+// book counts a rejection, which the mode may have kept from being made.
+func (b *Breaker) book(made bool) {
+	if made {
+		b.ledger.Reject()
+	} else {
+		b.ledger.Overrule()
+	}
+	if b.budget.left() { // it was set meanwhile: see assess
+		b.budget.spend(1)
+	}
 }
 
 // Settle takes the permit of a call back that the mode alone let through.
@@ -278,28 +275,28 @@ func (b *Breaker) settleSlow(t breaker.Ticket, o breaker.Outcome) {
 
 // admits decides about a call, the mode apart.
 func (b *Breaker) admits(now int64) bool {
-	if !b.throttle.classic {
+	if !b.throttle().classic {
 		if b.window.Due(now) {
 			b.roll(now)
 		}
 		return b.asks(now)
 	}
 	c := b.window.Counts(now, &b.ledger)
-	p := b.throttle.rejectRatio(c)
+	p := b.throttle().rejectRatio(c)
 	b.classically(now, p, c)
 	return p == 0 || b.random() >= p
 }
 
 // succeeded is called after a success was counted that had no budget to see.
 func (b *Breaker) succeeded(now int64) {
-	if !b.throttle.classic {
+	if !b.throttle().classic {
 		b.tell(now, true)
 	}
 }
 
 // spendFailure spends from the budget after a failure was counted.
 func (b *Breaker) spendFailure(now int64) {
-	if !b.throttle.classic {
+	if !b.throttle().classic {
 		b.tell(now, false)
 	}
 	b.spendRejection(now)
@@ -309,11 +306,11 @@ func (b *Breaker) spendFailure(now int64) {
 // counted. In the window of a classic breaker, both are the same.
 func (b *Breaker) spendRejection(now int64) {
 	left := b.budget.spend(1)
-	if left > 0 || left == 0 && b.refill() || !b.throttle.classic {
+	if left > 0 || left == 0 && b.refill() || !b.throttle().classic {
 		return
 	}
 	c := b.window.Counts(now, &b.ledger)
-	b.classically(now, b.throttle.rejectRatio(c), c)
+	b.classically(now, b.throttle().rejectRatio(c), c)
 }
 
 // roll begins a bucket. What the budget was reckoned from may leave the window
@@ -328,7 +325,7 @@ func (b *Breaker) roll(now int64) {
 	if began {
 		b.look(now)
 	}
-	if (began || shut) && b.assess(1) > 0 && b.throttle.classic {
+	if (began || shut) && b.assess(1) > 0 && b.throttle().classic {
 		b.classically(now, 0, b.window.Counts(now, &b.ledger))
 	}
 }
@@ -351,8 +348,9 @@ func (b *Breaker) assess(worthwhile int64) int64 {
 		read := b.budget.word.Load()
 		booked := b.ledger.Rejected()
 		n := int64(budgetMax)
+		law := b.throttle()
 		stable := b.window.Suffixes(&b.ledger, func(c ledger.Counts, _ int64) {
-			n = min(n, wholeFailures(b.throttle.headroom(c)))
+			n = min(n, wholeFailures(law.headroom(c)))
 		})
 		if !stable {
 			return 0

@@ -26,10 +26,16 @@ import (
 // takes a lock; see Roll for the one case in which a goroutine waits, besides a
 // reader that meets a Clear.
 type Rolling struct {
-	base   time.Time
-	until  atomic.Int64 // when the newest bucket ends
-	starts []start      // starts[e % n]: what bucket e began with
-	span   int64        // length of a bucket, ns
+	base  time.Time
+	until atomic.Int64          // when the newest bucket ends
+	frame atomic.Pointer[frame] // the first one, until the shape changes
+	first frame
+}
+
+// frame holds the buckets of one shape.
+type frame struct {
+	starts []start // starts[e % n]: what bucket e began with
+	span   int64   // length of a bucket, ns
 
 	// Buckets are numbered from 0. The newest one is newest; while a goroutine
 	// writes down what buckets began with, rolling is already ahead of newest.
@@ -63,16 +69,43 @@ func (s *start) store(c ledger.Counts) {
 // be positive.
 func (w *Rolling) Init(n int, span time.Duration) {
 	w.base = time.Now()
-	w.span = int64(span)
-	w.starts = make([]start, n)
-	w.until.Store(w.span)
+	w.first.span = int64(span)
+	w.first.starts = make([]start, n)
+	w.frame.Store(&w.first)
+	w.until.Store(int64(span))
+}
+
+// Reshape makes w an empty window of n buckets of length span from now on. It
+// calls before as Roll does. Nobody else may call Reshape or Clear meanwhile.
+func (w *Rolling) Reshape(now int64, n int, span time.Duration, l *ledger.Ledger, before func()) {
+	f := &frame{starts: make([]start, n), span: int64(span)}
+	e := now / f.span
+	f.newest.Store(e << clearBits)
+	f.rolling.Store(e << clearBits)
+	before()
+	// What is counted from here on belongs to the new window.
+	counts := l.Counts()
+	for i := range f.starts {
+		f.starts[i].store(counts)
+	}
+	w.frame.Store(f)
+	w.until.Store((e + 1) * f.span)
 }
 
 // Length returns the length of the window.
-func (w *Rolling) Length() time.Duration { return time.Duration(w.span * int64(len(w.starts))) }
+func (w *Rolling) Length() time.Duration {
+	f := w.frame.Load()
+	return time.Duration(f.span * int64(len(f.starts)))
+}
 
 // Buckets returns the number of buckets.
-func (w *Rolling) Buckets() int { return len(w.starts) }
+func (w *Rolling) Buckets() int { return len(w.frame.Load().starts) }
+
+// Shape returns the number of buckets and the length of one.
+func (w *Rolling) Shape() (n int, span time.Duration) {
+	f := w.frame.Load()
+	return len(f.starts), time.Duration(f.span)
+}
 
 // Now returns the time since the window's creation in nanoseconds, from the
 // monotonic clock.
@@ -97,20 +130,22 @@ func (w *Rolling) Until() int64 { return w.until.Load() }
 // bucket began with. Only if the announcer has been held up for so long that
 // yet another bucket is due, the callers that find it due wait for it.
 func (w *Rolling) Roll(now int64, l *ledger.Ledger, before func()) bool {
-	return w.begin(now/w.span, false, l, before)
+	return w.begin(now, false, l, before)
 }
 
 // Clear empties the window: every bucket begins anew with what the ledger
 // stands at. It calls before as Roll does.
 func (w *Rolling) Clear(now int64, l *ledger.Ledger, before func()) {
-	w.begin(now/w.span, true, l, before)
+	w.begin(now, true, l, before)
 }
 
-// begin begins the bucket e if it is a new one. With clear, e and all older
-// buckets begin anew.
-func (w *Rolling) begin(e int64, clear bool, l *ledger.Ledger, before func()) bool {
+// begin begins the bucket that now lies in if it is a new one. With clear, it
+// and all older buckets begin anew.
+func (w *Rolling) begin(now int64, clear bool, l *ledger.Ledger, before func()) bool {
 	for {
-		rolling := w.rolling.Load()
+		f := w.frame.Load()
+		e := now / f.span
+		rolling := f.rolling.Load()
 		last := bucket(rolling)
 		clears := rolling & clearMask
 		switch {
@@ -118,54 +153,61 @@ func (w *Rolling) begin(e int64, clear bool, l *ledger.Ledger, before func()) bo
 			e = max(e, last)
 			clears = (clears + 1) & clearMask
 		case e <= last:
+			// Somebody who was late with the frame before has put until out.
+			w.until.CompareAndSwap(0, (last+1)*f.span)
 			return false
 		}
 		next := e<<clearBits | clears
-		if newest := w.newest.Load(); newest != rolling {
+		if newest := f.newest.Load(); newest != rolling {
 			runtime.Gosched()
 			continue
 		}
 		before()
 		counts := l.Counts()
-		if !w.rolling.CompareAndSwap(rolling, next) {
+		if !f.rolling.CompareAndSwap(rolling, next) {
 			continue
 		}
-		n := int64(len(w.starts))
+		n := int64(len(f.starts))
 		first := last + 1
 		if clear {
 			first = 0
 		}
 		for b := max(first, e-n+1); b <= e; b++ {
-			w.starts[b%n].store(counts)
+			f.starts[b%n].store(counts)
 		}
-		w.until.Store((e + 1) * w.span)
-		w.newest.Store(next)
+		w.until.Store((e + 1) * f.span)
+		f.newest.Store(next)
+		if w.frame.Load() != f { // until is that of another frame
+			w.until.Store(0)
+			continue
+		}
 		return true
 	}
 }
 
 // Counts returns what was counted in the window that ends at now.
 func (w *Rolling) Counts(now int64, l *ledger.Ledger) ledger.Counts {
-	n := int64(len(w.starts))
 	for {
-		rolling, newest := w.rolling.Load(), w.newest.Load()
+		f := w.frame.Load()
+		n := int64(len(f.starts))
+		rolling, newest := f.rolling.Load(), f.newest.Load()
 		if (rolling^newest)&clearMask != 0 { // all buckets are being written
 			runtime.Gosched()
 			continue
 		}
 		oldest := bucket(rolling) - n + 1 // of the buckets in the window
 		if now >= w.until.Load() {
-			oldest = max(oldest, now/w.span-n+1)
+			oldest = max(oldest, now/f.span-n+1)
 		}
 		if oldest > bucket(newest) {
 			// All that is written down is too old; at most a bucket is just
 			// being begun.
 			return ledger.Counts{}
 		}
-		then := w.starts[max(0, oldest)%n].load()
+		then := f.starts[max(0, oldest)%n].load()
 		counts := l.Counts().Sub(then)
 		// A start is overwritten only after rolling has moved.
-		if w.rolling.Load() == rolling {
+		if f.rolling.Load() == rolling {
 			return counts
 		}
 	}
@@ -173,20 +215,24 @@ func (w *Rolling) Counts(now int64, l *ledger.Ledger) ledger.Counts {
 
 // EmptyFrom returns the time from which on the window is empty if nothing more
 // is counted.
-func (w *Rolling) EmptyFrom() int64 { return (bucket(w.newest.Load()) + int64(len(w.starts))) * w.span }
+func (w *Rolling) EmptyFrom() int64 {
+	f := w.frame.Load()
+	return (bucket(f.newest.Load()) + int64(len(f.starts))) * f.span
+}
 
 // Suffixes calls yield with what was counted since the beginning of each
 // bucket of the window that ends with the newest one, oldest first, and with
 // the time from which on that bucket is the oldest in the window. It costs
 // O(n). It returns false, and what it yielded is void, if a bucket was begun
-// meanwhile.
+// or the shape changed meanwhile.
 func (w *Rolling) Suffixes(l *ledger.Ledger, yield func(c ledger.Counts, oldestFrom int64)) bool {
-	n := int64(len(w.starts))
-	word := w.newest.Load()
+	f := w.frame.Load()
+	n := int64(len(f.starts))
+	word := f.newest.Load()
 	newest := bucket(word)
 	counts := l.Counts()
 	for b := max(0, newest-n+1); b <= newest; b++ {
-		yield(counts.Sub(w.starts[b%n].load()), (b+n-1)*w.span)
+		yield(counts.Sub(f.starts[b%n].load()), (b+n-1)*f.span)
 	}
-	return w.rolling.Load() == word
+	return f.rolling.Load() == word && w.frame.Load() == f
 }
