@@ -7,7 +7,9 @@ import (
 	"github.com/go-kratos/aegis/circuitbreaker"
 	kratoserrors "github.com/go-kratos/kratos/v2/errors"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/kratos-breaker/breaker"
 )
@@ -34,27 +36,49 @@ func NotAllowed(rejection *breaker.RejectedError) error {
 	if rejection == nil {
 		rejection = unknown
 	}
-	return notAllowed{rejection}
+	return asInKratos{rejection}
+}
+
+// NotAllowedWithDetails is [NotAllowed] with more in its gRPC status: the domain
+// "github.com/kratos-breaker/breaker" in the ErrorInfo and, if it is known when
+// the rejections end, a RetryInfo with the time that is left. A handler that
+// passes the error on sends them to its own callers.
+func NotAllowedWithDetails(rejection *breaker.RejectedError) error {
+	if rejection == nil {
+		rejection = unknown
+	}
+	return withDetails{asInKratos{rejection}}
 }
 
 var unknown = breaker.NewRejectedError("", breaker.Open, breaker.ReasonUnknown, time.Time{}, nil)
 
-// notAllowed is one pointer, so that an error interface holds it as it is.
-type notAllowed struct{ cause *breaker.RejectedError }
+// domain is globally unique, as gRPC asks of it.
+const domain = "github.com/kratos-breaker/breaker"
 
-func (e notAllowed) kratos() *kratoserrors.Error { return ErrNotAllowed.WithCause(e.cause) }
+// notAllowed are the errors of this file.
+type notAllowed interface {
+	error
+	rejection() *breaker.RejectedError
+}
 
-func (e notAllowed) Error() string { return e.kratos().Error() }
+// asInKratos is one pointer, so that an error interface holds it as it is.
+type asInKratos struct{ cause *breaker.RejectedError }
 
-func (e notAllowed) Unwrap() error { return e.cause }
+func (e asInKratos) rejection() *breaker.RejectedError { return e.cause }
+
+func (e asInKratos) kratos() *kratoserrors.Error { return ErrNotAllowed.WithCause(e.cause) }
+
+func (e asInKratos) Error() string { return e.kratos().Error() }
+
+func (e asInKratos) Unwrap() error { return e.cause }
 
 // Is compares as Kratos' errors do: by code and reason.
-func (e notAllowed) Is(target error) bool {
+func (e asInKratos) Is(target error) bool {
 	t, ok := target.(*kratoserrors.Error)
 	return ok && t != nil && t.Code == ErrNotAllowed.Code && t.Reason == ErrNotAllowed.Reason
 }
 
-func (e notAllowed) As(target any) bool {
+func (e asInKratos) As(target any) bool {
 	t, ok := target.(**kratoserrors.Error)
 	if ok {
 		*t = e.kratos()
@@ -62,7 +86,22 @@ func (e notAllowed) As(target any) bool {
 	return ok
 }
 
-func (e notAllowed) GRPCStatus() *status.Status { return e.kratos().GRPCStatus() }
+func (e asInKratos) GRPCStatus() *status.Status { return e.kratos().GRPCStatus() }
+
+// withDetails is one pointer, too.
+type withDetails struct{ asInKratos }
+
+// GRPCStatus makes the status when somebody asks: the time that is left is that
+// of now.
+func (e withDetails) GRPCStatus() *status.Status {
+	// WithDetails fails only for the code OK.
+	s, _ := status.New(codes.Unavailable, ErrNotAllowed.Message).
+		WithDetails(&errdetails.ErrorInfo{Reason: ErrNotAllowed.Reason, Domain: domain})
+	if left := e.cause.RetryAfter(); left > 0 {
+		s, _ = s.WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(left)})
+	}
+	return s
+}
 
 // IsRejected reports whether err says that a breaker in this process rejected
 // the call, so that no backend has seen it. A rejection that a backend reports

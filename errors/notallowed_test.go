@@ -334,3 +334,71 @@ func TestNotAllowed_OfNothingIsARejectionOfWhichNothingIsKnown(t *testing.T) {
 	require.ErrorAs(t, err, &r)
 	require.Equal(t, breaker.ReasonUnknown, r.Reason())
 }
+
+func TestNotAllowedWithDetails_IsWhatNotAllowedIs(t *testing.T) {
+	r := rejection()
+	for _, w := range wrappings {
+		err := w.wrap(errors.NotAllowedWithDetails(r))
+		for _, target := range []error{errors.ErrNotAllowed, kratoscb.ErrNotAllowed, aegis.ErrNotAllowed, r} {
+			require.ErrorIs(t, err, target, w.name)
+		}
+		require.NotErrorIs(t, err, kratosError(503, "ANOTHER"), w.name)
+		var got *breaker.RejectedError
+		require.ErrorAs(t, err, &got)
+		require.Same(t, r, got)
+		k := kratoserrors.FromError(err)
+		require.EqualValues(t, 503, k.Code)
+		require.Equal(t, "CIRCUITBREAKER", k.Reason)
+		require.Equal(t, kratoscb.ErrNotAllowed.Message, k.Message)
+		require.Empty(t, k.Metadata)
+		require.True(t, errors.IsRejected(err))
+		require.Equal(t, ignored, errors.Classify(err), w.name)
+		require.Equal(t, ignored, errors.ClassifyCall(t.Context(), err), w.name)
+		require.Equal(t, ignored, errors.NewClassifier(errors.WithReason(failure, "CIRCUITBREAKER"))(err), w.name)
+		require.Equal(t, codes.Unavailable, status.Code(err))
+	}
+	require.Equal(t, errors.NotAllowed(r).Error(), errors.NotAllowedWithDetails(r).Error())
+	require.Zero(t, testing.AllocsPerRun(100, func() { sinkError = errors.NotAllowedWithDetails(r) }))
+
+	require.ErrorAs(t, errors.NotAllowedWithDetails(nil), &r)
+	require.Equal(t, breaker.ReasonUnknown, r.Reason())
+}
+
+func TestNotAllowedWithDetails_ItsGRPCStatusHasTheDomainAndTheTimeThatIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		err := errors.NotAllowedWithDetails(breaker.NewRejectedError("secret", breaker.Open, breaker.ReasonOpen, time.Now().Add(5*time.Second), errPlain))
+		info := &errdetails.ErrorInfo{Reason: "CIRCUITBREAKER", Domain: "github.com/kratos-breaker/breaker"}
+		for _, left := range []int64{5, 2, 0} {
+			want := []proto.Message{info, retryInfo(left, 0)}
+			if left == 0 {
+				want = want[:1]
+			}
+			s := statusOf(t, err)
+			require.Equal(t, codes.Unavailable, s.Code())
+			require.Equal(t, kratoscb.ErrNotAllowed.Message, s.Message())
+			require.Len(t, s.Details(), len(want))
+			for i, d := range s.Details() {
+				require.True(t, proto.Equal(want[i], d.(proto.Message)), "%v", d)
+			}
+			require.NotContains(t, s.Proto().String(), "secret")
+			require.NotContains(t, s.Proto().String(), errPlain.Error())
+			time.Sleep(3 * time.Second)
+		}
+	})
+	require.Len(t, statusOf(t, errors.NotAllowedWithDetails(rejection())).Details(), 1, "no time is known")
+}
+
+func TestNotAllowedWithDetails_PassedOnByARealServerTellsTheTime(t *testing.T) {
+	passed := errors.NotAllowedWithDetails(breaker.NewRejectedError("secret", breaker.Open, breaker.ReasonOpen, time.Now().Add(time.Hour), nil))
+	cc := grpcClient(t, grpcServer(t, func(context.Context, any) (any, error) { return nil, passed }))
+	err := call(t.Context(), cc)
+	require.Equal(t, codes.Unavailable, status.Code(err))
+	require.NotContains(t, fmt.Sprintf("%+v %v", err, statusOf(t, err).Proto()), "secret")
+	require.Equal(t, "CIRCUITBREAKER", kratoserrors.Reason(err))
+	require.False(t, errors.IsRejected(err), "the backend was called")
+	require.Equal(t, failure, errors.Classify(err))
+	d, ok := errors.RetryAfter(err)
+	require.True(t, ok)
+	require.Greater(t, d, 59*time.Minute)
+	require.LessOrEqual(t, d, time.Hour)
+}

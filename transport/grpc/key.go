@@ -1,0 +1,50 @@
+package grpc
+
+import (
+	"context"
+	"hash/maphash"
+	"sync/atomic"
+
+	"google.golang.org/grpc"
+)
+
+// keys makes the default keys, and remembers those of the calls that are made
+// often, so that they do not allocate. It remembers a limited number, whatever
+// the methods are: where they come from a user, there is no end of them.
+type keys struct {
+	seed maphash.Seed
+	sets [128][4]atomic.Pointer[key]
+}
+
+type key struct{ target, method, both string }
+
+func newKeys() *keys { return &keys{seed: maphash.MakeSeed()} }
+
+func (k *keys) of(_ context.Context, method string, cc *grpc.ClientConn) string {
+	if cc == nil { // in a test of somebody's
+		return method
+	}
+	return k.join(cc.Target(), method)
+}
+
+// join returns target + method.
+func (k *keys) join(target, method string) string {
+	hash := maphash.String(k.seed, method) ^ maphash.String(k.seed, target)<<1
+	set := &k.sets[hash%uint64(len(k.sets))]
+	free := -1
+	for i := range set {
+		switch e := set[i].Load(); {
+		case e == nil:
+			free = i
+		case e.method == method && e.target == target:
+			return e.both
+		}
+	}
+	if free < 0 { // each key has one place to throw another one out of
+		free = int(hash >> 32 % uint64(len(set)))
+	}
+	both := target + method
+	// Its parts, since the caller's strings may be parts of something large.
+	set[free].Store(&key{target: both[:len(target)], method: both[len(target):], both: both})
+	return both
+}

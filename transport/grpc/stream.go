@@ -1,0 +1,144 @@
+package grpc
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/kratos-breaker/breaker"
+)
+
+// StreamClientInterceptor returns an interceptor for streams. It panics if an
+// option is nil or out of its range.
+//
+// A stream asks its breaker once, when it is opened, and its outcome counts
+// once: when it could not be opened, or when it ends, with whatever ends it. The
+// end by io.EOF is a success. The caller need not receive anything: cancelling
+// the context ends a stream, too. One that gRPC itself never finishes, since
+// nobody receives from it or cancels it, stays in flight; if it is a probe, its
+// breaker gives it up after the lease. [WithStreamSuccessAfter] is for streams
+// that stay open for long.
+//
+// The end comes from grpc.OnFinish, so interceptors between this one and gRPC
+// must pass the call options on. A streamer that panics or ends its goroutine is
+// a failure, and the panic goes on. Streams of a connection that was closed by
+// its owner are ignored, as those whose caller gave up.
+//
+// A stream with up to three call options costs two allocations more, and one
+// more with WithStreamSuccessAfter; its messages cost nothing without it.
+func StreamClientInterceptor(opts ...Option) grpc.StreamClientInterceptor {
+	o := newOptions("StreamClientInterceptor", opts)
+	return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, callOpts ...grpc.CallOption) (grpc.ClientStream, error) {
+		switch {
+		case ctx == nil:
+			return nil, errNilContext
+		case streamer == nil:
+			return nil, errNilStreamer
+		}
+		p, classify, err := o.ask(ctx, method, cc)
+		if err != nil {
+			return nil, err
+		}
+		e := &ending{permit: p, ctx: ctx, cc: cc, classify: classify}
+		if o.successAfter > 0 {
+			e.asked, e.successAfter = time.Now(), o.successAfter
+		}
+		returned := false
+		defer func() {
+			if !returned {
+				e.abort()
+			}
+		}()
+		s, err := streamer(ctx, desc, cc, method, e.observed(callOpts)...)
+		returned = true
+		if s == nil && err == nil {
+			err = errNoStream
+		}
+		if err != nil {
+			e.finish(err) // gRPC may not know: an interceptor may have failed before it
+			return s, err
+		}
+		if o.successAfter > 0 {
+			s = &lasting{ClientStream: s, ending: e}
+		}
+		return s, nil
+	}
+}
+
+// ending settles the permit of a stream once, whoever comes first to tell how
+// it ended.
+type ending struct {
+	permit   breaker.Permit
+	ctx      context.Context
+	cc       *grpc.ClientConn
+	classify breaker.Classifier
+	state    atomic.Uint32
+
+	asked        time.Time // with successAfter
+	successAfter time.Duration
+
+	callOpts [4]grpc.CallOption // usually enough
+}
+
+const (
+	unanswered uint32 = iota
+	answered          // a message was received; only noted with successAfter
+	settled
+)
+
+// observed returns the call options with one more, by which gRPC tells the end.
+// It is the first, so that no other callback comes before it.
+func (e *ending) observed(callOpts []grpc.CallOption) []grpc.CallOption {
+	all := append(e.callOpts[:0], grpc.OnFinish(e.finish))
+	all = append(all, callOpts...)
+	return all[:len(all):len(all)] // who appends shall not write into it
+}
+
+// finish is told how the stream ended, maybe more than once.
+func (e *ending) finish(err error) {
+	switch was := e.state.Swap(settled); {
+	case was == settled:
+	case was == answered && e.isLasting():
+		e.permit.Done(breaker.Success)
+	default:
+		result := breaker.Result{Outcome: breaker.Failure, Err: err} // for a panic or Goexit of the classifier
+		defer func() { settle(e.permit, result) }()
+		result = resultOf(e.ctx, e.cc, err, e.classify)
+	}
+}
+
+// abort is called if the streamer did not return.
+func (e *ending) abort() {
+	if e.state.Swap(settled) != settled {
+		e.permit.Done(breaker.Failure)
+	}
+}
+
+// received is called with each message.
+func (e *ending) received() {
+	if e.state.Load() == settled {
+		return
+	}
+	e.state.CompareAndSwap(unanswered, answered)
+	if e.isLasting() && e.state.Swap(settled) != settled {
+		e.permit.Done(breaker.Success)
+	}
+}
+
+func (e *ending) isLasting() bool { return time.Since(e.asked) >= e.successAfter }
+
+// lasting is a stream that becomes a success after a time.
+type lasting struct {
+	grpc.ClientStream
+	ending *ending
+}
+
+func (s *lasting) RecvMsg(m any) error {
+	err := s.ClientStream.RecvMsg(m)
+	if err == nil {
+		s.ending.received()
+	}
+	return err
+}
