@@ -16,7 +16,7 @@ import (
 //
 //	max(0, (total - k·success) / (total + 1))
 //
-// Rejected calls count in total. So while the backend is down the probability
+// Rejected calls count in total, if their host marks them. So while the backend is down the probability
 // approaches 1, and about one call per window gets through.
 //
 // Source: Beyer et al., Site Reliability Engineering, chapter 21, "Client-Side
@@ -28,6 +28,15 @@ type throttle struct {
 	classic bool          // whether this one decides
 
 	unmarked bool // whether nobody marks what Allow rejects
+}
+
+// total returns the calls that were asked for. To aegis and Kratos v1, that is
+// what was marked.
+func (d throttle) total(c ledger.Counts) uint64 {
+	if d.unmarked {
+		return c.Success + c.Failure
+	}
+	return c.Total()
 }
 
 // usual is what most breakers decide by: they share it.
@@ -46,7 +55,7 @@ func (b *Breaker) throttle() *throttle { return b.settings.Load() }
 // rejected after c. The arithmetic is that of aegis, operation by operation,
 // so the result is the same to the last bit.
 func (d throttle) rejectRatio(c ledger.Counts) float64 {
-	total := c.Total()
+	total := d.total(c)
 	accepted := d.k * float64(c.Success)
 	if total < uint64(d.request) || float64(total) < accepted {
 		return 0
@@ -67,7 +76,8 @@ func (d throttle) rejectRatio(c ledger.Counts) float64 {
 // f + x >= request·(1 - 1/k). And the second alone needs, as y >= 0,
 // x >= k·success - total. Each is necessary, so the larger one counts.
 func (d throttle) headroom(c ledger.Counts) float64 {
-	byVolume := float64(d.request)*(1-1/d.k) - float64(c.Failure+c.Rejected)
-	byRatio := d.k*float64(c.Success) - float64(c.Total())
+	total := d.total(c)
+	byVolume := float64(d.request)*(1-1/d.k) - float64(total-c.Success)
+	byRatio := d.k*float64(c.Success) - float64(total)
 	return max(byVolume, byRatio)
 }

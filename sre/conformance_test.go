@@ -22,7 +22,7 @@ func TestBreaker_Conforms(t *testing.T) {
 		{"defaults", 200, 3 * time.Second, nil},
 		{"eager", 200, 3 * time.Second, []sre.Option{sre.WithRequest(5), sre.WithSuccess(0.9), sre.WithWindow(time.Second)}},
 		{"classic", 1000, 40 * time.Second, []sre.Option{sre.Classic()}},
-		{"classic and eager", 1000, 40 * time.Second, []sre.Option{
+		{"classic and eager", 1000, 80 * time.Second, []sre.Option{
 			sre.Classic(), sre.WithRequest(10), sre.WithSuccess(0.9), sre.WithWindow(time.Second),
 		}},
 	} {

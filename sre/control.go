@@ -190,11 +190,7 @@ func (b *Breaker) recordState(now int64, p float64, decidedFrom ledger.Counts, c
 		return // somebody else has, and told it
 	}
 	g.lastCause.Store(&cause)
-	if open {
-		g.openings.Add(1)
-	} else {
-		g.closings.Add(1)
-	}
+	changes := g.changes.Add(1)
 	if c.events == nil {
 		return
 	}
@@ -202,7 +198,7 @@ func (b *Breaker) recordState(now int64, p float64, decidedFrom ledger.Counts, c
 	if open {
 		e.From, e.To = breaker.Closed, breaker.Open
 	}
-	e.Snapshot = b.snapshot(now, decidedFrom, p)
+	e.Snapshot = b.snapshot(now, decidedFrom, p, changes)
 	e.Snapshot.State, e.Snapshot.Since, e.Snapshot.Cause = e.To, e.At, cause
 	c.events.Add(e)
 }

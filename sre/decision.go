@@ -79,7 +79,9 @@ type decision struct {
 	rejected   int64   // when a call was rejected last
 	afterwards bool    // whether the backend was down before
 	before     float64 // success ratio before the shedding
+	capacity   float64 // successes per ns before it; 0 if that says nothing
 	memory     stretch // of the shedding, fading
+	lasted     float64 // ns of it
 	low        stretch // of it, what was far below peak
 	peak       float64 // the most successes in a stretch, fading
 
@@ -143,6 +145,7 @@ const (
 	pace      = 50 * ms // over which earned calls are spread
 	hoard     = sec / 5 // the most calls that can be earned, in time of traffic
 	starving  = 3.0     // successes' time without a call after which one is a probe
+	rarely    = 3.0     // intervals of probes without a call, at the most, then
 
 	// Shedding ends after so long without a rejection.
 	quietPure = 500 * ms
@@ -271,8 +274,7 @@ func (d *decision) succeed(now int64, flight uint64, random func() float64) {
 		d.shed(now, "a probe succeeded", true)
 		d.late = flight // they may have begun before the backend was back
 	case shedding:
-		// What fails even when there is little to do is not overload.
-		by := earn / max(d.accept, min(1, (d.low.success+8)/(d.low.ended+8)))
+		by := earn / max(d.accept, d.yield())
 		if d.pure {
 			by = earnPure
 		}
@@ -280,12 +282,29 @@ func (d *decision) succeed(now int64, flight uint64, random func() float64) {
 	}
 }
 
+// yield returns the share of the calls that would succeed if the backend had
+// less to do than it can, as far as it is known: the load has to grow in spite of
+// what fails then.
+func (d *decision) yield() float64 {
+	if d.capacity == 0 {
+		// What fails even when there is little to do is not overload.
+		return min(1, (d.low.success+8)/(d.low.ended+8))
+	}
+	// If fewer succeed than when more were made, the backend can do more, but
+	// takes bursts badly.
+	expected := d.capacity * d.lasted
+	return min(1, (d.memory.success+math.Sqrt(expected))/max(1, expected))
+}
+
 func (d *decision) shed(now int64, cause string, afterwards bool) {
 	d.become(shedding, now, cause)
 	d.afterwards, d.pure = afterwards, afterwards
 	d.rejected, d.nextProbe = now, now
 	d.credit, d.late = earnPure, 0
-	d.low, d.peak = stretch{}, 0
+	d.low, d.peak, d.lasted = stretch{}, 0, 0
+	if afterwards {
+		d.capacity = 0 // it is just coming back
+	}
 }
 
 // plan sets the time of the next probe.
@@ -295,6 +314,9 @@ func (d *decision) plan(now int64, random func() float64) {
 		// The shorter the outage so far, the sooner it may be over.
 		wait = min(wait, float64(max(firstProbe, 4*(now-d.streak.from))))
 	} else if d.served > 0 {
+		if !d.afterwards {
+			wait *= rarely // it is not down, only slow
+		}
 		wait = min(wait, starving/d.served)
 	}
 	d.nextProbe = now + int64(wait*(1-jitter+2*jitter*random()))
@@ -345,7 +367,9 @@ type outlook struct {
 	lastFor  int64
 	phase    ledger.Counts // of the present phase
 	phaseFor int64
-	recent   ledger.Counts // of it, the newest part in which enough calls ended
+	// Of it, the newest part in which enough calls ended.
+	recent    ledger.Counts
+	recentFor int64
 }
 
 // look looks at the window.
@@ -358,11 +382,9 @@ func (d *decision) look(now int64, v outlook) {
 	if d.phase != calm && d.phase != trial || now < d.pardoned {
 		return
 	}
-	ended := float64(recent.Success + recent.Failure)
-	worst := min(1-brokenShare, d.accept)
-	if recent.Success+recent.Failure >= d.enough &&
-		float64(recent.Success) < worst*ended-sigmas*math.Sqrt(worst*(1-worst)*ended) {
-		d.before = float64(recent.Success) / ended
+	if ended := float64(recent.Success + recent.Failure); recent.Success+recent.Failure >= d.enough &&
+		d.hopeless(float64(recent.Success), ended) {
+		d.before, d.capacity = float64(recent.Success)/ended, float64(recent.Success)/float64(max(1, v.recentFor))
 		d.shed(now, fmt.Sprintf("%d of %d calls failed", recent.Failure, recent.Success+recent.Failure), false)
 		return
 	}
@@ -381,6 +403,13 @@ func (d *decision) look(now int64, v outlook) {
 	d.become(trial, now, cause)
 }
 
+// hopeless reports whether fewer of the calls succeeded than with any backend of
+// which a part is broken.
+func (d *decision) hopeless(success, calls float64) bool {
+	worst := min(1-brokenShare, d.accept)
+	return success < worst*calls-sigmas*math.Sqrt(worst*(1-worst)*calls)
+}
+
 // end ends the present stretch if it is time.
 func (d *decision) end(now int64, random func() float64) {
 	if d.phase == calm || now < d.ends ||
@@ -395,6 +424,7 @@ func (d *decision) end(now int64, random func() float64) {
 		d.learn(now, this, random)
 	case shedding:
 		d.rate = this.asked / float64(now-began)
+		d.lasted = d.lasted*fade + float64(now-began)
 		d.doubt(now, this)
 	}
 }
@@ -402,6 +432,7 @@ func (d *decision) end(now int64, random func() float64) {
 // learn ends a trial if it is clear whether shedding helps.
 func (d *decision) learn(now int64, this stretch, random func() float64) {
 	d.line.add(this.allowed, this.success)
+	d.line.asked += this.asked
 	d.dithers = d.dithers || d.line.n >= 2 && d.line.isDull()
 	d.share = 1
 	if d.dithers && random() < 0.5 {
@@ -411,18 +442,29 @@ func (d *decision) learn(now int64, this stretch, random func() float64) {
 		d.become(calm, now, "calls succeed again")
 		return
 	}
+	if d.hopeless(d.line.y, d.line.x) {
+		d.tried(now)
+		d.shed(now, fmt.Sprintf("%.0f of %.0f calls failed", d.line.x-d.line.y, d.line.x), false)
+		return
+	}
 	if d.line.n < stretches {
 		return
 	}
 	slope, err := d.line.slope()
 	switch helps := 1 - slope; {
 	case helps-clear*err > helpful:
-		d.before = d.line.ratio()
+		d.tried(now)
 		d.shed(now, "successes do not depend on the number of calls", false)
 	case helps+clear*err < unhelpful:
 		d.pardoned = now + pardon
 		d.become(calm, now, "fewer calls do not help")
 	}
+}
+
+// tried takes note of what the backend did in the trial, had no call been
+// rejected.
+func (d *decision) tried(now int64) {
+	d.before, d.capacity = d.line.y/d.line.asked, d.line.y/float64(max(1, now-d.since))
 }
 
 // doubt ends the shedding if it does not help.
@@ -477,7 +519,10 @@ func (s *stretch) fade() {
 }
 
 // line is the line of the least squares through points.
-type line struct{ n, x, y, xx, xy, yy float64 }
+type line struct {
+	n, x, y, xx, xy, yy float64
+	asked               float64 // calls that were asked for, those allowed are x
+}
 
 func (l *line) add(x, y float64) {
 	l.n++

@@ -238,11 +238,31 @@ func TestShedding_WithoutCreditACallIsAProbe(t *testing.T) {
 	}{{0, 900 * ms}, {1, 900 * ms}, {10, 300 * ms}, {1000, 3 * ms}} {
 		d := decides()
 		d.served = c.served / float64(sec)
-		d.shed(begin, "", false)
-		d.credit = 0
+		d.shed(begin, "", true)
+		d.credit, d.pure = 0, false
 		require.True(t, d.ask(begin, middle))
 		require.False(t, d.ask(begin+c.wait-2, middle))
 		require.True(t, d.ask(begin+c.wait+2, middle))
+	}
+}
+
+// TestShedding_OfABackendThatIsNotDownProbesItRarely: ten probes in ten seconds
+// are as many calls as a backend can do that serves one a second.
+func TestShedding_OfABackendThatIsNotDownProbesItRarely(t *testing.T) {
+	for _, c := range []struct {
+		served float64 // per second
+		wait   int64
+	}{{0, 900 * ms}, {0.1, 2700 * ms}, {1, 2700 * ms}, {2, 1500 * ms}, {10, 300 * ms}} {
+		d := decides()
+		d.served = c.served / float64(sec)
+		d.shed(begin, "", false)
+		d.credit = 0
+		require.True(t, d.ask(begin, middle))
+		for at := begin + 100*ms; at < begin+c.wait-2; at += 100 * ms {
+			require.False(t, d.ask(at, middle), "%+v", c)
+		}
+		require.False(t, d.ask(begin+c.wait-2, middle), "%+v", c)
+		require.True(t, d.ask(begin+c.wait+2, middle), "%+v", c)
 	}
 }
 

@@ -34,13 +34,20 @@ func (c *chosen) Seed(int64)   {}
 
 func newReference(opts ...aegis.Option) *reference {
 	r := &reference{CircuitBreaker: aegis.NewBreaker(opts...), next: &chosen{}}
-	private := func(name string) reflect.Value {
-		f := reflect.ValueOf(r.CircuitBreaker).Elem().FieldByName(name)
-		return reflect.NewAt(f.Type(), unsafe.Pointer(f.UnsafeAddr())).Elem()
-	}
-	r.stat = private("stat")
-	private("r").Set(reflect.ValueOf(mathrand.New(r.next)))
+	r.stat = r.private("stat")
+	r.private("r").Set(reflect.ValueOf(mathrand.New(r.next)))
 	return r
+}
+
+func (r *reference) private(name string) reflect.Value {
+	f := reflect.ValueOf(r.CircuitBreaker).Elem().FieldByName(name)
+	return reflect.NewAt(f.Type(), unsafe.Pointer(f.UnsafeAddr())).Elem()
+}
+
+// reconfigure does what aegis cannot: its window goes on.
+func (r *reference) reconfigure(success float64, request int64) {
+	r.private("k").SetFloat(1 / success)
+	r.private("request").SetInt(request)
 }
 
 // window returns what aegis' summary adds up, bucket by bucket.
@@ -77,6 +84,11 @@ func requireSame(t require.TestingT, want *reference, got *sre.Breaker) {
 	success, total := want.window()
 	require.Equal(t, success, s.Window.Success)
 	require.Equal(t, total, s.Window.Total())
+	requireSameDecision(t, want, got)
+}
+
+func requireSameDecision(t require.TestingT, want *reference, got *sre.Breaker) {
+	s := got.Snapshot()
 
 	// The least n with n / 2^53 >= ratio is the first that is allowed.
 	n := int64(math.Ceil(s.RejectRatio * (1 << 53)))
@@ -92,7 +104,7 @@ func requireSame(t require.TestingT, want *reference, got *sre.Breaker) {
 }
 
 // TestClassic_DecidesAsAegis compares with the real aegis v0.2.0 after every
-// step of random histories, over all options.
+// step of random histories, over all options, which change on the way.
 func TestClassic_DecidesAsAegis(t *testing.T) {
 	// A bubble for each history: in a single one, rapid would end the test after 24
 	// hours of the bubble's clock, and call it passed.
@@ -104,7 +116,7 @@ func TestClassic_DecidesAsAegis(t *testing.T) {
 			window := time.Duration(rapid.Int64Range(int64(buckets)*1000, int64(5*time.Second)).Draw(t, "window"))
 			want := newReference(aegis.WithSuccess(success), aegis.WithRequest(request), aegis.WithBucket(buckets), aegis.WithWindow(window))
 			got := classic(sre.WithSuccess(success), sre.WithRequest(request), sre.WithBucket(buckets), sre.WithWindow(window))
-			span := window / time.Duration(buckets)
+			span, created := window/time.Duration(buckets), time.Now()
 
 			many := func(t *rapid.T) int {
 				return rapid.SampledFrom([]int{1, 1, 1, 2, 7, 40, 150}).Draw(t, "times")
@@ -144,7 +156,89 @@ func TestClassic_DecidesAsAegis(t *testing.T) {
 						p.Done(o)
 					}
 				},
+				"reconfigure": func(t *rapid.T) {
+					if got.Snapshot().RejectRatio > 0 {
+						return // it would be postponed
+					}
+					success := rapid.SampledFrom([]float64{0.6, 0.5, 0.9, 1}).Draw(t, "success")
+					request := rapid.SampledFrom([]int64{1, 10, 100}).Draw(t, "request")
+					got.Reconfigure(sre.Classic(), sre.WithSuccess(success), sre.WithRequest(request),
+						sre.WithBucket(buckets), sre.WithWindow(window))
+					want.reconfigure(success, request)
+				},
+				"reshape": func(t *rapid.T) {
+					n := rapid.IntRange(1, 20).Draw(t, "buckets")
+					w := time.Duration(rapid.Int64Range(int64(n)*1000, int64(5*time.Second)).Draw(t, "window"))
+					// The buckets of aegis begin with the breaker.
+					time.Sleep(w/time.Duration(n) - time.Since(created)%(w/time.Duration(n)))
+					if n == buckets && w/time.Duration(n) == span || got.Snapshot().RejectRatio > 0 {
+						return
+					}
+					buckets, window, span = n, w, w/time.Duration(n)
+					success, request := 1/want.private("k").Float(), want.private("request").Int()
+					got.Reconfigure(sre.Classic(), sre.WithSuccess(success), sre.WithRequest(request),
+						sre.WithBucket(buckets), sre.WithWindow(window))
+					want = newReference(aegis.WithSuccess(success), aegis.WithRequest(request), aegis.WithBucket(buckets), aegis.WithWindow(window))
+				},
 				"": func(t *rapid.T) { requireSame(t, want, got) },
+			})
+		})
+	})
+}
+
+// TestClassic_DecidesAsAegisWhereNobodyMarksRejections compares for a host that
+// marks what it calls, and nothing else.
+func TestClassic_DecidesAsAegisWhereNobodyMarksRejections(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rapid.SyncTest(t, func(t *rapid.T) {
+			success := rapid.SampledFrom([]float64{0.6, 0.5, 0.9, 1}).Draw(t, "success")
+			request := rapid.SampledFrom([]int64{1, 10, 100}).Draw(t, "request")
+			want := newReference(aegis.WithSuccess(success), aegis.WithRequest(request))
+			got := classic(sre.WithSuccess(success), sre.WithRequest(request), sre.WithUnmarkedRejections())
+			var totals breaker.Totals
+			call := func(ask func() error, succeed, fail func(), succeeds bool) {
+				totals.Offered++
+				if ask() != nil {
+					totals.Rejected++
+					return
+				}
+				totals.Allowed++
+				if succeeds {
+					totals.Success++
+					want.MarkSuccess()
+					succeed()
+				} else {
+					totals.Failure++
+					want.MarkFailed()
+					fail()
+				}
+			}
+			t.Repeat(map[string]func(*rapid.T){
+				"step": func(t *rapid.T) {
+					time.Sleep(time.Duration(rapid.IntRange(0, 1000).Draw(t, "ms")) * time.Millisecond)
+				},
+				"Allow": func(t *rapid.T) {
+					succeeds := rapid.Bool().Draw(t, "succeeds")
+					for range rapid.SampledFrom([]int{1, 7, 40, 150}).Draw(t, "calls") {
+						call(got.Allow, got.MarkSuccess, got.MarkFailed, succeeds)
+					}
+				},
+				"Acquire": func(t *rapid.T) {
+					succeeds := rapid.Bool().Draw(t, "succeeds")
+					for range rapid.SampledFrom([]int{1, 7, 40, 150}).Draw(t, "calls") {
+						var p breaker.Permit
+						call(func() (err error) { p, err = got.Acquire(); return err },
+							func() { p.Done(breaker.Success) }, func() { p.Done(breaker.Failure) }, succeeds)
+					}
+				},
+				"": func(t *rapid.T) {
+					s := got.Snapshot()
+					require.Equal(t, totals, s.Totals)
+					success, total := want.window()
+					require.Equal(t, success, s.Window.Success)
+					require.Equal(t, total, s.Window.Success+s.Window.Failure)
+					requireSameDecision(t, want, got)
+				},
 			})
 		})
 	})

@@ -16,9 +16,8 @@ type guard struct {
 	lastCause atomic.Pointer[string] // of the last change of the state
 	unmarked  atomic.Int64           // when Allow rejected last, ns
 
-	changing sync.Mutex // held while a change of state is written down and its event added
-	openings atomic.Uint64
-	closings atomic.Uint64
+	changing sync.Mutex    // held while a change of state is written down and its event added
+	changes  atomic.Uint64 // of the state, from closed to open and back
 
 	mu sync.Mutex
 	decision
@@ -52,8 +51,14 @@ func (b *Breaker) guardFor() *guard {
 	if g := c.guard.Load(); g != nil {
 		return g
 	}
-	c.guard.CompareAndSwap(nil, &guard{decision: b.newDecision()})
-	return c.guard.Load()
+	g := &guard{decision: b.newDecision()}
+	if !c.guard.CompareAndSwap(nil, g) {
+		return c.guard.Load()
+	}
+	g.mu.Lock()
+	b.tune(&g.decision) // Reconfigure may have come before it could see g
+	g.mu.Unlock()
+	return g
 }
 
 // alerted reports whether calls and successes concern the decision.
@@ -170,7 +175,7 @@ func (b *Breaker) look(now int64) {
 			v.phase, v.phaseFor = c, now-began
 		}
 		if full && c.Success+c.Failure >= g.enough {
-			v.recent = c
+			v.recent, v.recentFor = c, now-began
 		}
 	})
 	if !stable {
@@ -205,7 +210,7 @@ func (b *Breaker) decided(now int64, g *guard) {
 // reject ratio after c is p.
 func (b *Breaker) classically(now int64, p float64, c ledger.Counts) {
 	if p > 0 != (b.change.Load()&1 != 0) {
-		b.recordState(now, p, c, fmt.Sprintf("%d of %d calls within %v succeeded", c.Success, c.Total(), b.window.Length()))
+		b.recordState(now, p, c, fmt.Sprintf("%d of %d calls within %v succeeded", c.Success, b.throttle().total(c), b.window.Length()))
 	}
 	if p == 0 {
 		b.adoptPostponed()

@@ -88,6 +88,21 @@ func TestOverload_IsShed(t *testing.T) {
 	}
 }
 
+// A limiter that takes no bursts rejects calls at any load, the more the more
+// there are. Each success earned 1.15 calls, of which then fewer and fewer were
+// made: of what the limiter let through before, 21 to 34 % were left.
+func TestRegression_SheddingStarvedALimiterThatTakesNoBursts(t *testing.T) {
+	for _, c := range []struct{ rate, share float64 }{{100, 0.5}, {1000, 0.5}, {1000, 0.1}} {
+		inTraffic(t, c.rate, 1, func(t *testing.T, tr *traffic) {
+			tr.during(5*time.Second, up)
+			capacity := c.share * c.rate
+			calls := tr.during(time.Minute, bucket(capacity, 1))
+			require.GreaterOrEqual(t, served(calls)/60/capacity, 0.5)
+			require.LessOrEqual(t, allowed(calls)/60/capacity, 2.0)
+		})
+	}
+}
+
 // TestOverload_IsShedWithoutThreeFailuresInARow: regular calls to a limiter that
 // serves every third, so that no streak is longer than two.
 func TestOverload_IsShedWithoutThreeFailuresInARow(t *testing.T) {

@@ -109,8 +109,10 @@ func WithBucket(n int) Option { return func(o *options) { o.bucket = n } }
 
 // WithUnmarkedRejections is for hosts that do not mark a failure after a call
 // that Allow rejected, as the clients of Kratos v1 do not: such a rejection
-// counts at once, and each MarkFailed is the failure of a call. It changes
-// nothing for permits.
+// counts at once, and each MarkFailed is the failure of a call. With [Classic],
+// rejections are then no part of the calls that are asked for, as in aegis and
+// Kratos v1 where nobody marks them: the breaker recovers within a window, and
+// an outage costs as many calls per window as [WithRequest] says.
 func WithUnmarkedRejections() Option { return func(o *options) { o.unmarked = true } }
 
 // WithName sets the name that snapshots and errors carry; the default is "".

@@ -11,16 +11,21 @@ import (
 // between. It costs O(buckets), and changes nothing.
 func (b *Breaker) Snapshot() breaker.Snapshot {
 	now := b.window.Now()
+	changes := uint64(0) // read first: those that come now may be missing, but none is seen too early
+	g := b.guarded()
+	if g != nil {
+		changes = g.changes.Load()
+	}
 	recent := b.window.Counts(now, &b.ledger)
 	if b.throttle().classic {
-		s := b.snapshot(now, recent, b.throttle().rejectRatio(recent))
+		s := b.snapshot(now, recent, b.throttle().rejectRatio(recent), changes)
 		s.Since = b.window.Time(b.stateSince(now, s.State))
 		s.Cause = b.cause(s.State)
 		return s
 	}
 	last := b.change.Load()
 	since, p := last>>1, 0.0
-	if g := b.guarded(); g != nil {
+	if g != nil {
 		g.mu.Lock()
 		if g.phaseAt(now) == g.phase {
 			p = g.rejects()
@@ -29,7 +34,7 @@ func (b *Breaker) Snapshot() breaker.Snapshot {
 		}
 		g.mu.Unlock()
 	}
-	s := b.snapshot(now, recent, p)
+	s := b.snapshot(now, recent, p, changes)
 	s.Since = b.window.Time(since)
 	s.Cause = b.cause(s.State)
 	return s
@@ -45,9 +50,9 @@ func (b *Breaker) cause(s breaker.State) string {
 	return ""
 }
 
-// snapshot describes the breaker when the window holds recent and the share p
-// of the calls is rejected.
-func (b *Breaker) snapshot(now int64, recent ledger.Counts, p float64) breaker.Snapshot {
+// snapshot describes the breaker when the window holds recent, the share p of
+// the calls is rejected, and the state has changed so often.
+func (b *Breaker) snapshot(now int64, recent ledger.Counts, p float64, changes uint64) breaker.Snapshot {
 	s := breaker.Snapshot{
 		Name:        b.name(),
 		RejectRatio: p,
@@ -62,16 +67,11 @@ func (b *Breaker) snapshot(now int64, recent ledger.Counts, p float64) breaker.S
 	if p > 0 {
 		s.State = breaker.Open
 	}
-	if g := b.guarded(); g != nil {
-		s.Transitions[breaker.Closed][breaker.Open] = g.openings.Load()
-		s.Transitions[breaker.Open][breaker.Closed] = g.closings.Load()
-		switch wasOpen := b.change.Load()&1 != 0; { // a change that no call has met yet
-		case p > 0 && !wasOpen:
-			s.Transitions[breaker.Closed][breaker.Open]++
-		case p == 0 && wasOpen:
-			s.Transitions[breaker.Open][breaker.Closed]++
-		}
+	if open := changes%2 != 0; open != (p > 0) {
+		changes++ // by one that no call has met yet
 	}
+	s.Transitions[breaker.Closed][breaker.Open] = (changes + 1) / 2
+	s.Transitions[breaker.Open][breaker.Closed] = changes / 2
 	if m, _ := b.modeAt(now); m != nil {
 		s.Mode = m.Mode
 		if m.until != never {

@@ -76,9 +76,14 @@ func (b *Breaker) allowSlow() error {
 	now := b.window.Now()
 	b.expire(now)
 	m, o := b.modeAt(now)
+	marked := !b.throttle().unmarked
 	if m != nil && m.Mode == breaker.ForceOpen {
-		o.unmarked.Store(now)
-		o.outside.RejectUnmarked()
+		if marked {
+			o.unmarked.Store(now)
+			o.outside.RejectUnmarked()
+		} else {
+			o.outside.Reject()
+		}
 		return m.rejection
 	}
 	admitted := b.admits(now)
@@ -92,12 +97,12 @@ func (b *Breaker) allowSlow() error {
 		}
 		return nil
 	}
-	if b.throttle().unmarked {
-		b.book(true)
-		return b.reject()
+	if marked {
+		b.guardFor().unmarked.Store(now)
+		b.ledger.RejectUnmarked()
+	} else {
+		b.book(now, true)
 	}
-	b.guardFor().unmarked.Store(now)
-	b.ledger.RejectUnmarked()
 	return b.reject()
 }
 
@@ -124,23 +129,36 @@ func (b *Breaker) MarkFailed() {
 		b.roll(now)
 	}
 	defer b.deliver()
-	if o := b.overrule(); o != nil && o.outside.Unmarked() {
-		if now-o.unmarked.Load() > int64(b.window.Length()) {
-			o.outside.AbandonUnmarked()
-		} else if o.outside.Book() {
-			return
-		}
-	}
-	if b.ledger.Unmarked() {
-		if now-b.guardFor().unmarked.Load() > int64(b.window.Length()) {
-			b.ledger.AbandonUnmarked() // by a host that does not mark its rejections
-		} else if b.ledger.Book() {
-			b.spendRejection(now)
-			return
-		}
+	if !b.throttle().unmarked && b.marksRejection(now) {
+		return
 	}
 	b.ledger.Fail()
 	b.spendFailure(now)
+}
+
+// marksRejection reports whether a MarkFailed is that of a rejection, and if so
+// books it.
+func (b *Breaker) marksRejection(now int64) bool {
+	length := int64(b.window.Length())
+	if o := b.overrule(); o != nil && o.outside.Unmarked() {
+		if now-o.unmarked.Load() > length {
+			o.outside.AbandonUnmarked()
+		} else if o.outside.Book() {
+			return true
+		}
+	}
+	if !b.ledger.Unmarked() {
+		return false
+	}
+	if now-b.guardFor().unmarked.Load() > length {
+		b.ledger.AbandonUnmarked() // by a host that does not mark its rejections
+		return false
+	}
+	if !b.ledger.Book() {
+		return false
+	}
+	b.spendRejection(now)
+	return true
 }
 
 // MarkIgnored counts a call whose outcome says nothing about the backend.
@@ -188,10 +206,7 @@ func (b *Breaker) decide() (p breaker.Permit, decided bool, err error) {
 		b.deliver()
 		return p, false, nil
 	}
-	if b.throttle().classic && b.window.Due(now) {
-		b.roll(now)
-	}
-	b.book(m == nil)
+	b.book(now, m == nil)
 	if m == nil {
 		b.deliver()
 		return p, true, b.reject()
@@ -208,7 +223,10 @@ func (b *Breaker) decide() (p breaker.Permit, decided bool, err error) {
 }
 
 // book counts a rejection, which the mode may have kept from being made.
-func (b *Breaker) book(made bool) {
+func (b *Breaker) book(now int64, made bool) {
+	if b.window.Due(now) { // a classic breaker reads the window without beginning a bucket
+		b.roll(now)
+	}
 	if made {
 		b.ledger.Reject()
 	} else {

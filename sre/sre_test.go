@@ -306,7 +306,28 @@ func TestBreaker_NeverAllocates(t *testing.T) {
 }
 
 func TestBreaker_TakesAtMost512Bytes(t *testing.T) {
-	const n = 100_000
+	requireSmall(t, 512, func(*sre.Breaker) {})
+}
+
+// TestReconfigure_TheMemoryOfABreakerDoesNotGrowWithIt allows for other settings
+// than the common ones, and for a second window of 10 buckets.
+func TestReconfigure_TheMemoryOfABreakerDoesNotGrowWithIt(t *testing.T) {
+	requireSmall(t, 512, func(b *sre.Breaker) {
+		b.Reconfigure(sre.Classic(), sre.WithSuccess(0.7))
+		b.Reconfigure(sre.Classic())
+	})
+	requireSmall(t, 512+64+320, func(b *sre.Breaker) {
+		for i := range 10 {
+			b.Reconfigure(sre.Classic(), sre.WithSuccess(0.7), sre.WithWindow(time.Duration(i+1)*time.Second))
+		}
+	})
+}
+
+// requireSmall requires that breakers that were called and changed take at most so
+// many bytes each.
+func requireSmall(t *testing.T, most uint64, change func(*sre.Breaker)) {
+	t.Helper()
+	const n = 50_000
 	breakers := make([]*sre.Breaker, n)
 	heap := func() uint64 {
 		for range 3 {
@@ -325,10 +346,11 @@ func TestBreaker_TakesAtMost512Bytes(t *testing.T) {
 			}
 			b.MarkFailed()
 		}
+		change(b)
 		breakers[i] = b
 	}
 	bytes := (heap() - before) / n
 	t.Logf("%d bytes per breaker", bytes)
-	require.LessOrEqual(t, bytes, uint64(512))
+	require.LessOrEqual(t, bytes, most)
 	runtime.KeepAlive(breakers)
 }

@@ -56,10 +56,13 @@ func hanging(timeout time.Duration) backend {
 
 // limited serves so many calls per second, a quarter of a second's at once, and
 // refuses the others.
-func limited(capacity float64) backend {
-	tokens, last := capacity/4, time.Duration(0)
+func limited(capacity float64) backend { return bucket(capacity, capacity/4) }
+
+// bucket is limited with room for so many calls at once.
+func bucket(capacity, size float64) backend {
+	tokens, last := size, time.Duration(0)
 	return func(at time.Duration, _ float64) (bool, time.Duration) {
-		tokens = min(capacity/4, tokens+(at-last).Seconds()*capacity)
+		tokens = min(size, tokens+(at-last).Seconds()*capacity)
 		last = at
 		if tokens < 1 {
 			return false, refusal

@@ -222,6 +222,38 @@ func TestTrial_DoubtComparesWithWhatTheTrialSaw(t *testing.T) {
 	require.InDelta(t, 0.37, d.before, 0.02)
 }
 
+// A trial lets fewer calls through, of which more succeed. Taken for what the
+// backend does at full load, the ratio of those that were let through made the
+// breaker doubt that shedding helps, 1.5 s after it had begun.
+func TestRegression_TheTrialsOwnRejectionsLookedAsIfSheddingDidNotHelp(t *testing.T) {
+	d := decides()
+	d.become(trial, begin, "")
+	now := begin
+	for i := 0; d.phase == trial; i++ {
+		this := stretch{asked: 1000, allowed: 1000, ended: 1000, success: 500}
+		if i%2 == 1 {
+			this.allowed, this.ended = 600, 600
+		}
+		d.learn(now, this, middle)
+		now += d.turn
+	}
+	require.Equal(t, shedding, d.phase)
+	require.InDelta(t, 0.5, d.before, 1e-9)
+}
+
+func TestTrial_WhatNoBrokenPartExplainsIsShedBeforeTheSlopeIsKnown(t *testing.T) {
+	d := decides()
+	points := [][2]float64{}
+	for range 10 {
+		points = append(points, [2]float64{10, 1})
+	}
+	// 1 of 10 and 2 of 20 can be chance, 4 of 40 cannot.
+	require.Equal(t, 4, runTrial(d, points))
+	require.Equal(t, shedding, d.phase)
+	require.Equal(t, "36 of 40 calls failed", d.cause)
+	require.InDelta(t, 0.1, d.before, 1e-9)
+}
+
 func TestLine_FindsTheSlopeInPartsOfTheRatio(t *testing.T) {
 	var l line
 	for i := range 10 {
