@@ -1,6 +1,9 @@
 package breaker
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Snapshot is a copy of what a breaker knew at one moment.
 type Snapshot struct {
@@ -43,6 +46,26 @@ type Snapshot struct {
 
 // Transitions counts changes of a state: Transitions[from][to].
 type Transitions [3][3]uint64
+
+// MarshalJSON writes those that have happened, by from and to:
+//
+//	{"closed": {"open": 2}, "open": {"closed": 1}}
+func (t Transitions) MarshalJSON() ([]byte, error) {
+	counts := map[string]map[string]uint64{}
+	for from := range t {
+		for to, n := range t[from] {
+			if n == 0 {
+				continue
+			}
+			key := State(from).String()
+			if counts[key] == nil {
+				counts[key] = map[string]uint64{}
+			}
+			counts[key][State(to).String()] = n
+		}
+	}
+	return json.Marshal(counts)
+}
 
 // Window counts the calls that a breaker decides from.
 type Window struct {

@@ -1,6 +1,9 @@
 package breaker
 
-import "iter"
+import (
+	"iter"
+	"reflect"
+)
 
 // Source lists breakers for those who watch them: metrics, a page, a script.
 // [SourceOf] makes one of a group.
@@ -48,7 +51,7 @@ type Keyed[B any] interface {
 // out: a factory that returns [Adapt] of it makes it visible. SourceOf panics
 // if g is nil.
 func SourceOf[B CircuitBreaker](g Keyed[B]) Source {
-	if g == nil {
+	if v := reflect.ValueOf(g); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		panic("breaker: SourceOf: the group is nil")
 	}
 	return groupSource[B]{g}

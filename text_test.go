@@ -84,7 +84,8 @@ func TestSnapshot_AsJSONSaysTheWords(t *testing.T) {
 		Window:               breaker.Window{Length: 3 * time.Second, Success: 1, Failure: 2, Rejected: 3, Slow: 4},
 		Totals:               breaker.Totals{Offered: 10, Allowed: 7, Rejected: 3, Success: 1, Failure: 2, Ignored: 3, InFlight: 1, WouldReject: 5},
 		ConsecutiveSuccesses: 6, ConsecutiveFailures: 7, Openings: 8,
-		RejectRatio: 0.25, RetryAfter: time.Second,
+		Transitions: breaker.Transitions{breaker.Closed: {breaker.Open: 2}, breaker.Open: {breaker.HalfOpen: 1}},
+		RejectRatio: 0.25, RetryAfter: time.Second, Rule: "rules[1]",
 	}
 	data, err := json.Marshal(breaker.Event{From: breaker.Open, To: breaker.HalfOpen, Cause: "time", At: since, Snapshot: s})
 	require.NoError(t, err)
@@ -98,7 +99,8 @@ func TestSnapshot_AsJSONSaysTheWords(t *testing.T) {
 				"Offered": 10, "Allowed": 7, "Rejected": 3, "Success": 1, "Failure": 2, "Ignored": 3, "InFlight": 1, "WouldReject": 5
 			},
 			"ConsecutiveSuccesses": 6, "ConsecutiveFailures": 7, "Openings": 8,
-			"RejectRatio": 0.25, "RetryAfter": 1000000000
+			"Transitions": {"closed": {"open": 2}, "open": {"half-open": 1}},
+			"RejectRatio": 0.25, "RetryAfter": 1000000000, "Rule": "rules[1]"
 		}}`, string(data))
 }
 

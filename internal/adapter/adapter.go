@@ -27,44 +27,44 @@ func Default() Admit {
 	}
 }
 
-// Of returns the Admit of g. It panics, in the name of the option who, if g is
-// nil.
-func Of[B breaker.CircuitBreaker](who string, g *group.Group[B]) Admit {
+// Of returns the Admit of g, for the option WithGroup of the package pkg. It
+// panics if g is nil.
+func Of[B breaker.CircuitBreaker](pkg string, g *group.Group[B]) Admit {
 	if g == nil {
-		panic(who + ": the group is nil")
+		panic(pkg + ": WithGroup: the group is nil")
 	}
 	return func(_, key string) (breaker.Permit, breaker.Classifier, error) {
-		p, err := acquire(who, key, g.Get(key))
+		p, err := acquire(pkg, key, g.Get(key))
 		return p, nil, err
 	}
 }
 
 // Made is [Of] a new group with the breakers of factory, which must not be nil.
-func Made[B breaker.CircuitBreaker](who string, factory func() B) Admit {
-	return Of(who, group.NewKeyed(func(key string) B {
+func Made[B breaker.CircuitBreaker](pkg string, factory func() B) Admit {
+	return Of(pkg, group.NewKeyed(func(key string) B {
 		b := factory()
 		if v := reflect.ValueOf(b); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
-			panic(noBreaker(who, key))
+			panic(noBreaker(pkg, key))
 		}
 		return b
 	}))
 }
 
-// By returns the Admit of rules. It panics, in the name of the option who, if
-// rules is nil.
-func By(who string, rules breaker.Rules) Admit {
+// By returns the Admit of rules, for the option WithRules of the package pkg. It
+// panics if rules is nil.
+func By(pkg string, rules breaker.Rules) Admit {
 	if v := reflect.ValueOf(rules); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
-		panic(who + ": the rules are nil")
+		panic(pkg + ": WithRules: the rules are nil")
 	}
 	return rules.Admit
 }
 
-func acquire(who, key string, b breaker.CircuitBreaker) (breaker.Permit, error) {
+func acquire(pkg, key string, b breaker.CircuitBreaker) (breaker.Permit, error) {
 	if a, ok := b.(breaker.Acquirer); ok {
 		return a.Acquire()
 	}
 	if b == nil {
-		panic(noBreaker(who, key))
+		panic(noBreaker(pkg, key))
 	}
 	if err := b.Allow(); err != nil {
 		b.MarkFailed() // as Kratos does: aegis breakers count their rejections by it
@@ -73,8 +73,8 @@ func acquire(who, key string, b breaker.CircuitBreaker) (breaker.Permit, error) 
 	return breaker.NewPermit(foreign{b}, breaker.Ticket{}), nil
 }
 
-func noBreaker(who, key string) string {
-	return fmt.Sprintf("%s: the factory returned no breaker for %q", who, key)
+func noBreaker(pkg, key string) string {
+	return fmt.Sprintf("%s: the factory returned no breaker for %q", pkg, key)
 }
 
 // foreign is a breaker that has no permits. Settling it twice would mark it

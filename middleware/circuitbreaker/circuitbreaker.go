@@ -43,7 +43,7 @@ type options struct {
 // sre.NewBreaker. It panics if g is nil. Of WithGroup, WithCircuitBreaker
 // and WithRules the last one counts.
 func WithGroup[B breaker.CircuitBreaker](g *group.Group[B]) Option {
-	admit := adapter.Of("circuitbreaker: WithGroup", g)
+	admit := adapter.Of("circuitbreaker", g)
 	return func(o *options) { o.admit, o.kinds = admit, false }
 }
 
@@ -64,7 +64,7 @@ func WithCircuitBreaker[B breaker.CircuitBreaker](factory func() B) Option {
 // says what errors mean counts before [WithClassifier]. It panics if rules is
 // nil.
 func WithRules(rules breaker.Rules) Option {
-	admit := adapter.By("circuitbreaker: WithRules", rules)
+	admit := adapter.By("circuitbreaker", rules)
 	return func(o *options) { o.admit, o.kinds = admit, true }
 }
 
