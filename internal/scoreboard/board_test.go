@@ -50,4 +50,24 @@ func TestScoreboard_IsWrittenOnRequest(t *testing.T) {
 			save(sc.plot+".svg", plot(rs, sc, sc.plotColumn()))
 		}
 	}
+	save("frontier.svg", plotFrontier(frontier(t)))
+}
+
+// frontier measures every point of the frontier.
+func frontier(t *testing.T) map[string]point {
+	points := map[string]point{}
+	for _, f := range families() {
+		for _, p := range f.breakers {
+			points[f.name+"/"+p.name] = measureFrontier(p, func(j job, seed int) *trace { return inBubble(t, j, seed) })
+		}
+	}
+	return points
+}
+
+func TestFrontier_NoOptionReachesBothAtTenCallsASecond(t *testing.T) {
+	for name, pt := range frontier(t) {
+		t.Log(name, pt)
+		require.False(t, pt.goodput >= 0.9 && pt.allowed[0] <= 1.5 && pt.allowed[1] <= 1.5,
+			"%s reaches what the scoreboard says is out of reach", name)
+	}
 }
