@@ -157,11 +157,11 @@ func (l *Ledger) Settle(word *atomic.Uint64, ticket, success uint64) bool {
 	if !word.CompareAndSwap(ticket, next) {
 		return false
 	}
-	l.lane().success.Add(success)
 	if fromPool {
-		l.extra.Add(-1)
+		l.extra.Add(-1) // before it counts: see Totals
 		pool.Put(word)
 	}
+	l.lane().success.Add(success)
 	return true
 }
 
@@ -279,14 +279,13 @@ func (t Totals) Add(u Totals) Totals {
 }
 
 // Totals returns what became of every call. Rejections count before they are
-// marked. A call that is being settled as a failure or ignored may be missing
-// for a moment.
+// marked. A call that is being settled may be missing for a moment; none is ever
+// counted twice.
 func (l *Ledger) Totals() Totals {
 	t := Totals{
 		Failure:  l.failure.Load(),
 		Ignored:  l.ignored.Load(),
 		Rejected: l.made() + uint64(l.unmarked.Load()) + l.abandoned.Load(),
-		InFlight: uint64(l.extra.Load()),
 	}
 	t.add(&l.first)
 	if more := l.more.Load(); more != nil {
@@ -294,6 +293,8 @@ func (l *Ledger) Totals() Totals {
 			t.add(&more.lane[i])
 		}
 	}
+	// Last: who settles a ticket from the pool takes it out of these first.
+	t.InFlight += uint64(l.extra.Load())
 	t.Allowed = t.Success + t.Failure + t.Ignored + t.InFlight
 	t.Offered = t.Allowed + t.Rejected
 	return t

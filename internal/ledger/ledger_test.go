@@ -203,3 +203,32 @@ func TestLedger_GetsMoreLanesWhenItIsContendedAndKeepsItsCounts(t *testing.T) {
 	require.True(t, l.Settle(held, ticket, 1))
 	require.Equal(t, Totals{Offered: contentionLimit + 52, Allowed: contentionLimit + 52, Success: contentionLimit + 52}, l.Totals())
 }
+
+// A ticket from the pool was read as out, and then as a success.
+func TestRegression_TotalsCountedATicketFromThePoolTwice(t *testing.T) {
+	type ticket struct {
+		word   *atomic.Uint64
+		serial uint64
+	}
+	for range 2000 {
+		var l Ledger
+		var out []ticket
+		for range 64 {
+			word, serial := l.Take()
+			out = append(out, ticket{word, serial})
+		}
+		var done atomic.Bool
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for _, k := range out {
+				l.Settle(k.word, k.serial, 1)
+			}
+			done.Store(true)
+		})
+		for !done.Load() {
+			require.LessOrEqual(t, l.Totals().Allowed, uint64(64))
+		}
+		wg.Wait()
+		require.EqualValues(t, 64, l.Totals().Success)
+	}
+}
