@@ -119,8 +119,8 @@ func (p *call) SettleResult(t breaker.Ticket, r breaker.Result) {
 	if !p.word.CompareAndSwap(t.Serial, t.Serial-placeTaken+placeBits+1) {
 		return // not its call any more
 	}
-	slow := now-began >= int64(b.options.threshold)
-	if r.Outcome == breaker.Success && !slow && b.view.Load() == v && now < b.due.Load() {
+	if r.Outcome == breaker.Success && b.view.Load() == v &&
+		now-began < int64(v.options.threshold) && now < b.due.Load() {
 		b.calls.scratch.Succeed()
 		b.ledger.Succeed()
 		if b.watch.Load() {
@@ -135,6 +135,7 @@ func (p *call) SettleResult(t breaker.Ticket, r breaker.Result) {
 		b.countOutside(r.Outcome)
 		return
 	}
+	slow := b.slow != nil && now-began >= int64(b.options.threshold)
 	if slow || r.Outcome != breaker.Ignored {
 		b.roll(now)
 	}
@@ -152,7 +153,7 @@ func (p *call) SettleResult(t breaker.Ticket, r breaker.Result) {
 
 // checkOverdue judges the calls in flight once another one may be overdue.
 func (b *Breaker) checkOverdue(now int64) {
-	if b.calls == nil || b.machine.state != breaker.Closed || now < b.calls.nextCheck.Load() {
+	if b.slow == nil || b.machine.state != breaker.Closed || now < b.calls.nextCheck.Load() {
 		return
 	}
 	n, next := b.calls.overdue(now, b.machine.generation, b.options.threshold)

@@ -44,7 +44,6 @@ type Breaker struct {
 	base  time.Time
 	due   atomic.Int64 // when a meter has to begin a bucket; never without meters
 	watch atomic.Bool  // whether a success could open the breaker
-	timed bool         // whether there are meters
 	*core
 
 	ledger ledger.Ledger // calls of the closed state, and rejections
@@ -53,18 +52,18 @@ type Breaker struct {
 
 // core is what calls of a closed and healthy breaker do not touch.
 type core struct {
-	options options
 	events  *notify.Queue[breaker.Event]
-	calls   *calls        // in flight, if slow ones count
+	calls   *calls        // in flight, from the first time on that slow ones count
 	outside ledger.Ledger // probes, late results, and what DryRun and ForceClosed let through
 	would   atomic.Uint64 // rejections that DryRun did not make
 	marked  atomic.Int64  // when Allow rejected last
 
 	mu        sync.Mutex
+	options   *options // replaced, never changed; without the lock, see view
 	machine   machine
 	recent    []recent
 	meters    []*meter
-	slow      *meter // of calls on time and slow ones; also in meters
+	slow      *meter // of calls on time and slow ones, if these count; also in meters
 	mode      breaker.Mode
 	modeUntil int64
 	asking    *asking        // set while the lock is held
@@ -72,13 +71,15 @@ type core struct {
 	shadow    *view          // of calls that the mode lets through
 }
 
-// view is what a call needs to know of the state. It is replaced, never
-// changed.
+// view is what a call needs to know of the state and the options. It is
+// replaced, never changed.
 type view struct {
 	breaker    *Breaker
+	options    *options
 	generation uint64
 	closed     bool                   // calls may go out
 	timedCalls bool                   // and are timed
+	metered    bool                   // there are meters
 	rejects    int64                  // calls are rejected until then, if not 0
 	rejection  *breaker.RejectedError // of rejected calls
 }
@@ -86,54 +87,14 @@ type view struct {
 // NewBreaker returns a closed breaker. It panics if an option is out of its
 // range or contradicts another one.
 func NewBreaker(opts ...Option) *Breaker {
-	o := options{
-		delay:  30 * time.Second,
-		probes: probing{successes: 1, of: 1, lease: 30 * time.Second},
-	}
-	for _, opt := range opts {
-		if opt == nil {
-			panic("circuit: NewBreaker: nil Option")
-		}
-		opt(&o)
-	}
-	o.complete()
-	b := &Breaker{base: time.Now(), core: &core{options: o}}
+	o := newOptions("NewBreaker", opts)
+	b := &Breaker{base: time.Now(), core: &core{}}
 	b.events = notify.New[breaker.Event](o.listeners)
-	for _, r := range o.recent {
-		b.recent = append(b.recent, recent{recentRule: r})
-		if r.kind == within {
-			b.meter(time.Duration(r.span), &b.ledger)
-		}
-	}
-	for _, r := range o.rates {
-		if r.slow {
-			b.calls = newCalls()
-			b.slow = b.meter(r.period, &b.calls.scratch)
-		}
-		b.meter(r.period, &b.ledger)
-	}
-	for _, p := range o.openWhen {
-		if p.period > 0 {
-			b.meter(p.period, &b.ledger)
-		}
-	}
-	b.timed = len(b.meters) > 0
+	o.listeners, o.given = nil, nil // of no more use
 	b.shadow = &view{breaker: b}
-	b.setDue()
+	b.use(o, 0)
 	b.publish()
 	return b
-}
-
-// meter returns the meter of a period, and makes it if there is none yet.
-func (c *core) meter(period time.Duration, l *ledger.Ledger) *meter {
-	for _, m := range c.meters {
-		if m.period == period && m.ledger == l {
-			return m
-		}
-	}
-	m := newMeter(period, l)
-	c.meters = append(c.meters, m)
-	return m
 }
 
 func (b *Breaker) now() int64 { return int64(time.Since(b.base)) }
@@ -255,7 +216,7 @@ func (v *view) Settle(t breaker.Ticket, o breaker.Outcome) {
 	if o == breaker.Success && v.closed {
 		// Nearly every call, without a lock.
 		b := v.breaker
-		if b.view.Load() == v && (!b.timed || b.now() < b.due.Load()) &&
+		if b.view.Load() == v && (!v.metered || b.now() < b.due.Load()) &&
 			(ledger.TrySettle(t.Word, t.Serial, 1) || b.ledger.Settle(t.Word, t.Serial, 1)) {
 			if b.watch.Load() {
 				b.reconsider(v.generation)
@@ -350,7 +311,7 @@ func (b *Breaker) fail(now int64, r breaker.Result) {
 	}
 	b.judge(now, r)
 	if len(b.options.openWhen) > 0 && m.state == breaker.Closed {
-		b.asking = &asking{generation: m.generation, result: r, counts: b.countsFor(now)}
+		b.asking = &asking{options: b.options, generation: m.generation, result: r, counts: b.countsFor(now)}
 	}
 }
 
@@ -416,11 +377,17 @@ func (b *Breaker) probed(now int64, p probe, r breaker.Result) {
 	}
 	slow := b.options.threshold > 0 && now-p.began >= int64(b.options.threshold) && !p.anonymous
 	b.machine.result(r.Outcome == breaker.Success && !slow)
+	b.conclude(now, &r)
+}
+
+// conclude ends the half-open state if the results of the probes do, after r
+// or without a result.
+func (b *Breaker) conclude(at int64, r *breaker.Result) {
 	switch b.options.probes.verdict(&b.machine) {
 	case breaker.Closed:
-		b.become(breaker.Closed, now, causeProbes)
+		b.become(breaker.Closed, at, causeProbes)
 	case breaker.Open:
-		b.open(now, causeProbes, &r)
+		b.open(at, causeProbes, r)
 	}
 }
 
@@ -445,12 +412,7 @@ func (b *Breaker) advance(now int64) {
 	for p, ok := b.machine.takeLost(now); ok; p, ok = b.machine.takeLost(now) {
 		b.lose(p)
 		b.machine.result(false)
-		switch b.options.probes.verdict(&b.machine) {
-		case breaker.Closed:
-			b.become(breaker.Closed, p.leaseEnds, causeProbes)
-		case breaker.Open:
-			b.open(p.leaseEnds, causeProbes, nil)
-		}
+		b.conclude(p.leaseEnds, nil)
 	}
 	for p, ok := b.machine.takeStray(now); ok; p, ok = b.machine.takeStray(now) {
 		b.lose(p)
@@ -481,12 +443,13 @@ func (b *Breaker) allowSlow(v *view) error {
 	case v.closed && now < b.calls.nextCheck.Load():
 		return nil
 	case v.rejects > 0 && now < v.rejects:
-		b.rejectUnmarked(now)
+		b.rejectUnmarked(now, v.options)
 		return v.rejection
 	}
 	var p breaker.Permit
 	b.mu.Lock()
 	defer b.unlock(&p)
+	now = b.now() // it may have waited for the lock
 	b.advance(now)
 	b.checkOverdue(now)
 	rejection := b.decide(now)
@@ -494,7 +457,7 @@ func (b *Breaker) allowSlow(v *view) error {
 	case rejection != nil && b.overrules():
 		return nil
 	case rejection != nil:
-		b.rejectUnmarked(now)
+		b.rejectUnmarked(now, b.options)
 		return rejection
 	case b.machine.state == breaker.HalfOpen:
 		b.run(probe{anonymous: true}, now)
@@ -508,8 +471,8 @@ type anonymous Breaker
 
 func (a *anonymous) Settle(_ breaker.Ticket, o breaker.Outcome) { (*Breaker)(a).mark(o) }
 
-func (b *Breaker) rejectUnmarked(now int64) {
-	if b.options.unmarked {
+func (b *Breaker) rejectUnmarked(now int64, o *options) {
+	if o.unmarked {
 		b.ledger.Reject()
 		return
 	}
@@ -520,7 +483,7 @@ func (b *Breaker) rejectUnmarked(now int64) {
 // MarkSuccess counts a successful call that Allow let through.
 func (b *Breaker) MarkSuccess() {
 	v := b.view.Load()
-	if v.closed && (!b.timed || b.now() < b.due.Load()) {
+	if v.closed && (!v.metered || b.now() < b.due.Load()) {
 		b.ledger.Succeed()
 		if b.watch.Load() {
 			b.reconsider(v.generation)

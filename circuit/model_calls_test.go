@@ -1,6 +1,10 @@
 package circuit_test
 
 import (
+	"cmp"
+	"fmt"
+	"reflect"
+	"slices"
 	"time"
 
 	"github.com/kratos-breaker/breaker"
@@ -21,7 +25,10 @@ func (n *naiveBreaker) acquire(now time.Duration) (*naiveCall, breaker.Reason, t
 		n.look(now)
 		n.catchUp(now)
 	}
-	c := &naiveCall{era: n.era, in: n.state, began: now}
+	c := &naiveCall{
+		era: n.era, in: n.state, began: now, leaseEnds: now + n.config.lease,
+		timed: n.state == breaker.Closed && n.config.threshold > 0,
+	}
 	reason := breaker.ReasonUnknown
 	good, bad := n.results()
 	switch probes := len(n.running()); {
@@ -111,10 +118,11 @@ func (n *naiveBreaker) settle(now time.Duration, c *naiveCall, o breaker.Outcome
 		return
 	}
 	c.over = true
-	slow := n.config.threshold > 0 && !c.anonymous && now-c.began >= n.config.threshold
+	timed := n.config.threshold > 0 && !c.anonymous && (c.timed || c.in != breaker.Closed)
+	slow := timed && now-c.began >= n.config.threshold
 	e := naiveEnd{
 		era: c.era, at: now, outcome: o, answered: o != breaker.Ignored,
-		good: o == breaker.Success, timed: n.config.threshold > 0, slow: slow,
+		good: o == breaker.Success, timed: timed, slow: slow,
 	}
 	switch {
 	case c.shadow || c.era != n.era:
@@ -146,6 +154,33 @@ func (n *naiveBreaker) reset(now time.Duration) {
 	n.become(breaker.Closed, now, "reset")
 }
 
+// reconfigure draws at once what follows for probes, and leaves the rest to what
+// comes.
+func (n *naiveBreaker) reconfigure(now time.Duration, c naiveConfig) {
+	n.catchUp(now)
+	if c.equal(n.config) {
+		return
+	}
+	n.use(c)
+	n.looked = -1
+	for _, p := range n.calls {
+		if p.in == breaker.HalfOpen && !p.shadow && !p.over {
+			p.leaseEnds = max(now, p.began+c.lease)
+		}
+	}
+	if n.state == breaker.HalfOpen {
+		n.conclude(now)
+	}
+	n.catchUp(now)
+}
+
+func (c naiveConfig) equal(d naiveConfig) bool {
+	for _, rules := range []*[]naiveRule{&c.rules, &d.rules} {
+		*rules = slices.SortedFunc(slices.Values(*rules), func(a, b naiveRule) int { return cmp.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+	}
+	return reflect.DeepEqual(c, d) // not if there are functions
+}
+
 func (n *naiveBreaker) setMode(m breaker.Mode, until time.Duration) {
 	n.mode, n.modeUntil = m, until
 	if m == breaker.Auto {
@@ -175,9 +210,9 @@ func (n *naiveBreaker) window(now time.Duration) (w breaker.Window) {
 	for _, r := range n.config.rules {
 		switch r.kind {
 		case naiveOfLast:
-			ends = naiveLast(ends, r.n)
+			ends = naiveLast(n.evidenceOf(n.config.uses(r)[0]), r.n)
 		case naiveSlow:
-			_, slow := n.slow(r.period, now)
+			_, slow := n.slow(r, now)
 			w.Slow = uint64(slow + len(n.overdue(now)))
 			w.Length = max(w.Length, r.period)
 		default:
@@ -188,7 +223,7 @@ func (n *naiveBreaker) window(now time.Duration) (w breaker.Window) {
 		w.Length = max(w.Length, p.period)
 	}
 	if w.Length > 0 {
-		ends = n.during(w.Length, now)
+		ends = n.during(naiveUse{what: naivePeriod, period: w.Length}, now)
 	}
 	w.Success, w.Failure = naiveCount(ends)
 	return w
@@ -222,7 +257,7 @@ func (n *naiveBreaker) snapshot(began time.Time, now time.Duration) breaker.Snap
 	n.catchUp(now)
 	s := breaker.Snapshot{
 		Mode: n.mode, State: n.state, Since: began.Add(n.since), Window: n.window(now), Totals: n.totals(),
-		Openings: uint64(n.openings), RetryAfter: n.retryAfter(now),
+		Openings: uint64(n.openings), Transitions: n.changes, RetryAfter: n.retryAfter(now),
 	}
 	if n.modeUntil != naiveForever {
 		s.ModeUntil = began.Add(n.modeUntil)
@@ -243,7 +278,7 @@ func (n *naiveBreaker) instants(now time.Duration) (at []time.Duration) {
 	at = append(at, n.until, n.modeUntil, n.lastRejection+time.Second)
 	for _, c := range n.calls {
 		if !c.over {
-			at = append(at, c.began+n.config.lease, c.began+n.config.threshold)
+			at = append(at, c.leaseEnds, c.began+n.config.threshold)
 		}
 	}
 	for _, r := range n.config.rules {

@@ -34,6 +34,7 @@ func TestProbesAsInClosed_ALostProbeCanBeTheLastOfThoseThatClose(t *testing.T) {
 			require.Equal(t, breaker.Closed, s.State, when)
 			require.Equal(t, began.Add(time.Second), s.Since)
 			require.Equal(t, breaker.Window{Length: time.Minute}, s.Window)
+			require.Equal(t, changes(breaker.Closed, breaker.HalfOpen, breaker.Closed), s.Transitions)
 			require.NoError(t, b.Allow(), "half-open for ever: there are no more probes")
 		}
 	})
@@ -50,7 +51,10 @@ func TestSnapshot_CountsALostProbeAsTheNextCallWill(t *testing.T) {
 		require.Equal(t, breaker.Open, before.State)
 		require.Equal(t, breaker.Totals{Offered: 1, Allowed: 1, Failure: 1}, before.Totals)
 		require.Error(t, b.Allow())
-		require.Equal(t, before.Totals.Failure, b.Snapshot().Totals.Failure)
+		after := b.Snapshot()
+		require.Equal(t, before.Totals.Failure, after.Totals.Failure)
+		require.Equal(t, changes(breaker.Closed, breaker.HalfOpen, breaker.Open), before.Transitions)
+		require.Equal(t, before.Transitions, after.Transitions)
 	})
 }
 

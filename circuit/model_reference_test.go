@@ -15,6 +15,8 @@ import (
 // are since its creation.
 type naiveBreaker struct {
 	config naiveConfig
+	// from tells from which end on something counts that is in use.
+	from map[naiveUse]int
 	// opened tells whether the real one has opened, where the documentation
 	// leaves open when exactly it looks at the calls in flight.
 	opened func() bool
@@ -26,6 +28,7 @@ type naiveBreaker struct {
 	until    time.Duration
 	openings int
 	shown    breaker.Window // what the state before an open one had counted
+	changes  breaker.Transitions
 
 	calls           []*naiveCall
 	ends            []naiveEnd
@@ -70,14 +73,41 @@ type naiveRule struct {
 }
 
 const (
-	naiveInARow = " failures in a row"
-	naiveOfLast = " of the last "
-	naiveWithin = " failures within "
-	naiveRate   = " failed"
-	naiveSlow   = " were slow"
+	naiveInARow   = " failures in a row"
+	naiveOfLast   = " of the last "
+	naiveWithin   = " failures within "
+	naiveRate     = " failed"
+	naiveSlow     = " were slow"
+	naiveOpenWhen = "WithOpenWhen" // no rule
 
 	naiveForever = time.Duration(math.MaxInt64)
 )
+
+// naiveUse is something that calls are counted by.
+type naiveUse struct {
+	what      string // a kind of rule, or a period
+	n         int
+	period    time.Duration
+	threshold time.Duration
+}
+
+const naivePeriod = "a period"
+
+// uses returns what a rule counts by, and then its period.
+func (c naiveConfig) uses(r naiveRule) []naiveUse {
+	period := naiveUse{what: naivePeriod, period: r.period}
+	switch r.kind {
+	case naiveOfLast:
+		return []naiveUse{{what: r.kind, n: r.n}}
+	case naiveWithin:
+		return []naiveUse{{what: r.kind, period: r.period}, period}
+	case naiveSlow:
+		return []naiveUse{{what: r.kind, period: r.period, threshold: c.threshold}, period}
+	case naiveRate:
+		return []naiveUse{period}
+	}
+	return nil
+}
 
 // naiveCall is a call that was let through with a permit, or a probe.
 type naiveCall struct {
@@ -85,7 +115,9 @@ type naiveCall struct {
 	in        breaker.State
 	shadow    bool // let through by the mode
 	anonymous bool // by Allow
+	timed     bool // in a closed state
 	began     time.Duration
+	leaseEnds time.Duration
 	over      bool
 }
 
@@ -107,10 +139,34 @@ type naiveEvent struct {
 	at       time.Duration
 	window   breaker.Window
 	openings int
+	changes  breaker.Transitions
 }
 
-func (n *naiveBreaker) evidence() (ends []naiveEnd) {
-	for _, e := range n.ends {
+// use puts a configuration in force. What was in use before goes on.
+func (n *naiveBreaker) use(c naiveConfig) {
+	from := map[naiveUse]int{}
+	use := func(u naiveUse) {
+		from[u] = len(n.ends)
+		if at, ok := n.from[u]; ok {
+			from[u] = at
+		}
+	}
+	for _, r := range c.rules {
+		for _, u := range c.uses(r) {
+			use(u)
+		}
+	}
+	for _, p := range c.openWhen {
+		use(naiveUse{what: naivePeriod, period: p.period})
+	}
+	n.config, n.from = c, from
+}
+
+func (n *naiveBreaker) evidence() []naiveEnd { return n.evidenceOf(naiveUse{}) }
+
+// evidenceOf returns the evidence since something came into use.
+func (n *naiveBreaker) evidenceOf(u naiveUse) (ends []naiveEnd) {
+	for _, e := range n.ends[n.from[u]:] {
 		if e.era == n.era {
 			ends = append(ends, e)
 		}
@@ -120,9 +176,9 @@ func (n *naiveBreaker) evidence() (ends []naiveEnd) {
 
 // during returns the evidence in the ten buckets of a period, which begin at
 // multiples of their length after the creation of the breaker.
-func (n *naiveBreaker) during(period, now time.Duration) (ends []naiveEnd) {
-	bucket := period / 10
-	for _, e := range n.evidence() {
+func (n *naiveBreaker) during(u naiveUse, now time.Duration) (ends []naiveEnd) {
+	bucket := u.period / 10
+	for _, e := range n.evidenceOf(u) {
 		if now/bucket-e.at/bucket < 10 {
 			ends = append(ends, e)
 		}
@@ -167,15 +223,15 @@ func naiveLast(ends []naiveEnd, n int) []naiveEnd {
 // overdue returns the calls of the present state in flight that are slow by now.
 func (n *naiveBreaker) overdue(now time.Duration) (calls []*naiveCall) {
 	for _, c := range n.calls {
-		if n.config.threshold > 0 && c.era == n.era && !c.over && !c.shadow && now-c.began >= n.config.threshold {
+		if n.config.threshold > 0 && c.timed && c.era == n.era && !c.over && now-c.began >= n.config.threshold {
 			calls = append(calls, c)
 		}
 	}
 	return calls
 }
 
-func (n *naiveBreaker) slow(period, now time.Duration) (onTime, slow int) {
-	for _, e := range n.during(period, now) {
+func (n *naiveBreaker) slow(r naiveRule, now time.Duration) (onTime, slow int) {
+	for _, e := range n.during(n.config.uses(r)[0], now) {
 		switch {
 		case e.timed && e.slow:
 			slow++
@@ -187,22 +243,24 @@ func (n *naiveBreaker) slow(period, now time.Duration) (onTime, slow int) {
 }
 
 func (n *naiveBreaker) holds(r naiveRule, now time.Duration, inFlight int) bool {
-	switch r.kind {
-	case naiveInARow:
+	if r.kind == naiveInARow {
 		_, failures := naiveStreak(n.evidence())
 		return failures >= uint64(r.m)
+	}
+	use := n.config.uses(r)[0]
+	switch r.kind {
 	case naiveOfLast:
-		_, failures := naiveCount(naiveLast(n.evidence(), r.n))
+		_, failures := naiveCount(naiveLast(n.evidenceOf(use), r.n))
 		return failures >= uint64(r.m)
 	case naiveWithin:
-		_, failures := naiveCount(slices.DeleteFunc(n.evidence(), func(e naiveEnd) bool { return now-e.at >= r.period }))
+		_, failures := naiveCount(slices.DeleteFunc(n.evidenceOf(use), func(e naiveEnd) bool { return now-e.at >= r.period }))
 		return failures >= uint64(r.m)
 	case naiveSlow:
-		onTime, slow := n.slow(r.period, now)
+		onTime, slow := n.slow(r, now)
 		slow += inFlight
 		return onTime+slow >= r.minCalls && slow*r.n >= r.m*(onTime+slow)
 	}
-	s, f := naiveCount(n.during(r.period, now))
+	s, f := naiveCount(n.during(use, now))
 	return int(s+f) >= r.minCalls && int(f)*r.n >= r.m*int(s+f)
 }
 
@@ -237,10 +295,12 @@ func (n *naiveBreaker) closedEnd(now time.Duration, e naiveEnd) {
 		n.judge(now, n.holding(now, true, naiveSlow), n.holding(now, true, naiveRate))
 	case !e.answered:
 	case e.outcome == breaker.Success && !e.slow:
-		n.judge(now, n.holding(now, false), n.holding(now, true))
+		n.judge(now, n.holding(now, false, naiveRate, naiveSlow), n.holding(now, true, naiveRate, naiveSlow))
+	case e.outcome == breaker.Success:
+		n.judge(now, n.holding(now, true, naiveRate, naiveSlow), nil)
 	default:
 		n.judge(now, n.holding(now, true), nil)
-		if n.state == breaker.Closed && e.outcome != breaker.Success {
+		if n.state == breaker.Closed {
 			n.ask(now)
 		}
 	}
@@ -251,14 +311,14 @@ func (n *naiveBreaker) ask(now time.Duration) {
 	for _, p := range n.config.openWhen {
 		ends := n.evidence()
 		if p.period > 0 {
-			ends = n.during(p.period, now)
+			ends = n.during(naiveUse{what: naivePeriod, period: p.period}, now)
 		}
 		c := circuit.Counts{InFlight: n.totals().InFlight}
 		c.Success, c.Failure = naiveCount(ends)
 		c.ConsecutiveSuccesses, c.ConsecutiveFailures = naiveStreak(n.evidence())
 		n.asked = append(n.asked, c)
 		if p.holds(c) {
-			n.open(now, "WithOpenWhen")
+			n.open(now, naiveOpenWhen)
 			return
 		}
 	}
@@ -267,6 +327,13 @@ func (n *naiveBreaker) ask(now time.Duration) {
 // probeEnd takes in the result of a probe of the half-open state.
 func (n *naiveBreaker) probeEnd(e naiveEnd) {
 	n.ends = append(n.ends, e)
+	if e.answered {
+		n.conclude(e.at)
+	}
+}
+
+// conclude draws what follows from the results of the probes.
+func (n *naiveBreaker) conclude(at time.Duration) {
 	good, bad := n.results()
 	p := n.config
 	failed := bad >= p.failures
@@ -274,14 +341,13 @@ func (n *naiveBreaker) probeEnd(e naiveEnd) {
 		if good+bad < r.minCalls {
 			return
 		}
-		failed = bad*r.n >= r.m*(good+bad)
+		failed = bad*r.n >= r.m*r.minCalls
 	}
 	switch {
-	case !e.answered:
 	case failed:
-		n.open(e.at, "results of the probes")
+		n.open(at, "results of the probes")
 	case good >= p.successes || p.asRate != nil:
-		n.become(breaker.Closed, e.at, "results of the probes")
+		n.become(breaker.Closed, at, "results of the probes")
 	}
 }
 
@@ -325,7 +391,8 @@ func (n *naiveBreaker) become(to breaker.State, at time.Duration, causes ...stri
 		n.openings = 0
 	}
 	if n.state != to {
-		n.events = append(n.events, naiveEvent{n.state, to, causes, at, n.shown, n.openings})
+		n.changes[n.state][to]++
+		n.events = append(n.events, naiveEvent{n.state, to, causes, at, n.shown, n.openings, n.changes})
 	}
 	n.era++
 	n.state, n.since, n.causes = to, at, causes
@@ -341,11 +408,11 @@ func (n *naiveBreaker) catchUp(now time.Duration) {
 		switch {
 		case n.state == breaker.Open && now >= n.until:
 			n.become(breaker.HalfOpen, n.until, "the delay has passed")
-		case len(probes) > 0 && now >= probes[0].began+n.config.lease:
+		case len(probes) > 0 && now >= probes[0].leaseEnds:
 			n.lose(probes[0])
 		default:
 			for _, c := range n.calls {
-				if c.in == breaker.HalfOpen && !c.shadow && !c.over && now >= c.began+n.config.lease {
+				if c.in == breaker.HalfOpen && !c.shadow && !c.over && now >= c.leaseEnds {
 					n.lose(c) // of an earlier state
 				}
 			}
@@ -357,7 +424,7 @@ func (n *naiveBreaker) catchUp(now time.Duration) {
 // lose gives up a probe whose lease has ended.
 func (n *naiveBreaker) lose(c *naiveCall) {
 	c.over = true
-	e := naiveEnd{era: c.era, at: c.began + n.config.lease, outcome: breaker.Failure, answered: true, unheard: c.anonymous}
+	e := naiveEnd{era: c.era, at: c.leaseEnds, outcome: breaker.Failure, answered: true, unheard: c.anonymous}
 	if c.era == n.era {
 		n.probeEnd(e)
 		return

@@ -20,6 +20,7 @@ type modelRun struct {
 	real    *circuit.Breaker
 	naive   *naiveBreaker
 	began   time.Time
+	rules   []naiveRule // of which the options were made
 	permits []modelPermit
 	events  []breaker.Event
 	asked   []circuit.Counts
@@ -86,27 +87,55 @@ func TestBreaker_EqualsANaiveModel(t *testing.T) {
 					m := rapid.SampledFrom([]breaker.Mode{breaker.Auto, breaker.Auto, breaker.ForceOpen, breaker.ForceClosed, breaker.DryRun}).Draw(t, "mode")
 					r.setMode(m, rapid.SampledFrom([]time.Duration{0, time.Nanosecond, 70 * time.Millisecond}).Draw(t, "for"))
 				},
+				"reconfigure": func(t *rapid.T) {
+					r.reconfigure(t)
+					if rapid.Bool().Draw(t, "twice") {
+						r.compare(t)
+						r.reconfigure(t)
+					}
+				},
 				"": r.compare,
 			})
 		})
 	})
 }
 
-// newModelRun draws the options.
+// newModelRun makes both breakers.
 func newModelRun(t *rapid.T) *modelRun {
-	const ms = time.Millisecond
 	r := &modelRun{began: time.Now()}
+	c, opts := r.drawOptions(t)
+	r.real = circuit.NewBreaker(append(opts, circuit.WithListener(func(e breaker.Event) { r.events = append(r.events, e) }))...)
+	r.naive = &naiveBreaker{
+		looked: -1, modeUntil: naiveForever,
+		opened: func() bool { return r.real.Snapshot().State != breaker.Closed },
+	}
+	r.naive.use(c)
+	return r
+}
+
+// drawOptions draws options, maybe with rules that look at the same calls as
+// those of before.
+func (r *modelRun) drawOptions(t *rapid.T) (naiveConfig, []circuit.Option) {
+	const ms = time.Millisecond
 	c := naiveConfig{successes: 1, of: 1, lease: 30 * time.Second, delay: 30 * time.Second, factor: 1}
-	opts := []circuit.Option{circuit.WithListener(func(e breaker.Event) { r.events = append(r.events, e) })}
+	var opts []circuit.Option
 	add := func(o circuit.Option) { opts = append(opts, o) }
 	number := func(label string, low, high int) int { return rapid.IntRange(low, high).Draw(t, label) }
 	some := func(label string) bool { return rapid.Bool().Draw(t, label) }
 	length := func(label string, of ...time.Duration) time.Duration { return rapid.SampledFrom(of).Draw(t, label) }
 
-	kinds := []string{naiveInARow, naiveOfLast, naiveWithin, naiveRate, naiveRate, naiveSlow, "open when"}
-	for _, kind := range rapid.Permutation(kinds).Draw(t, "rules")[:rapid.SampledFrom([]int{0, 1, 1, 1, 2, 3}).Draw(t, "number of rules")] {
-		period := length("period", 100*ms, 230*ms, time.Second)
-		if kind == "open when" {
+	if len(r.rules) == 0 || some("other rules") {
+		r.rules = nil
+		kinds := []string{naiveInARow, naiveOfLast, naiveWithin, naiveRate, naiveRate, naiveSlow, naiveOpenWhen}
+		kinds = rapid.Permutation(kinds).Draw(t, "rules")
+		for _, kind := range kinds[:rapid.SampledFrom([]int{0, 1, 1, 1, 2, 3}).Draw(t, "number of rules")] {
+			r.rules = append(r.rules, naiveRule{kind: kind, period: length("period", 100*ms, 230*ms, time.Second), n: number("calls", 1, 7)})
+		}
+	}
+	for _, rule := range r.rules {
+		switch rule.kind {
+		case naiveOpenWhen:
+			period := rule.period
 			if some("whole state") {
 				period = 0
 			}
@@ -119,18 +148,17 @@ func newModelRun(t *rapid.T) *modelRun {
 				return p.holds(counts)
 			}))
 			continue
-		}
-		rule := naiveRule{kind: kind, m: number("failures", 1, 4)}
-		switch kind {
+		case naiveInARow:
+			rule.m, rule.n, rule.period = number("failures", 1, 4), 0, 0
 		case naiveOfLast:
-			rule.n = number("calls", rule.m, 7)
+			rule.m, rule.period = number("failures", 1, min(4, rule.n)), 0
 		case naiveWithin:
-			rule.period = period
+			rule.m, rule.n = number("failures", 1, 4), 0
 		case naiveRate, naiveSlow:
 			ratio := rapid.SampledFrom([][2]int{{1, 2}, {1, 3}, {2, 3}, {1, 1}, {3, 10}, {60, 100}}).Draw(t, "ratio")
-			rule.m, rule.n, rule.minCalls, rule.period = ratio[0], ratio[1], number("min calls", 1, 6), period
+			rule.m, rule.n, rule.minCalls = ratio[0], ratio[1], number("min calls", 1, 6)
 		}
-		if kind == naiveSlow {
+		if rule.kind == naiveSlow {
 			c.threshold = length("threshold", 30*ms, 150*ms)
 		}
 		c.rules = append(c.rules, rule)
@@ -180,12 +208,7 @@ func newModelRun(t *rapid.T) *modelRun {
 	if c.marksNothing = some("unmarked rejections"); c.marksNothing {
 		add(circuit.WithUnmarkedRejections())
 	}
-	r.real = circuit.NewBreaker(opts...)
-	r.naive = &naiveBreaker{
-		config: c, looked: -1, modeUntil: naiveForever,
-		opened: func() bool { return r.real.Snapshot().State != breaker.Closed },
-	}
-	return r
+	return c, opts
 }
 
 func (r *modelRun) now() time.Duration { return time.Since(r.began) }
@@ -266,6 +289,12 @@ func (r *modelRun) setMode(m breaker.Mode, d time.Duration) {
 	r.naive.setMode(m, r.now()+d)
 }
 
+func (r *modelRun) reconfigure(t *rapid.T) {
+	c, opts := r.drawOptions(t)
+	r.real.Reconfigure(opts...)
+	r.naive.reconfigure(r.now(), c)
+}
+
 func requireCause(t *rapid.T, cause string, of []string) {
 	ok := slices.ContainsFunc(of, func(part string) bool { return strings.Contains(cause, part) })
 	require.True(t, ok || len(of) == 0 && cause == "", "%q is none of %q", cause, of)
@@ -284,8 +313,8 @@ func (r *modelRun) compare(t *rapid.T) {
 		requireCause(t, e.Cause, want.causes)
 		require.Equal(t, e.Cause, e.Snapshot.Cause)
 		require.Equal(t, e.At, e.Snapshot.Since)
-		require.Equal(t, fmt.Sprint(want.from, want.to, want.at, want.window, want.openings),
-			fmt.Sprint(e.From, e.Snapshot.State, e.At.Sub(r.began), e.Snapshot.Window, e.Snapshot.Openings))
+		require.Equal(t, fmt.Sprint(want.from, want.to, want.at, want.window, want.openings, want.changes),
+			fmt.Sprint(e.From, e.Snapshot.State, e.At.Sub(r.began), e.Snapshot.Window, e.Snapshot.Openings, e.Snapshot.Transitions))
 		require.Equal(t, want.to, e.To)
 	}
 }

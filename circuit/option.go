@@ -9,11 +9,12 @@ import (
 	"github.com/kratos-breaker/breaker"
 )
 
-// Option configures a breaker in [NewBreaker]. A value out of its range, or
-// options that contradict each other, make NewBreaker panic.
+// Option configures a breaker in [NewBreaker] and [Breaker.Reconfigure]. A
+// value out of its range, or options that contradict each other, make them
+// panic.
 type Option func(*options)
 
-// options are the settings of a breaker. NewBreaker checks them and derives
+// options are the settings of a breaker. newOptions checks them and derives
 // what is left open; from then on nothing changes them.
 type options struct {
 	name      string
@@ -339,8 +340,9 @@ type Opening struct {
 // WithDelayFunc sets the delay of an opening by its result. A negative delay
 // means Opening.Delay; one of more than 24h means 24h. The breaker is open, and
 // no lock is held, while f runs. It is not called for a lost probe, or an
-// opening by hand, and not if [WithRetryAfter] knows a time. If it panics, the
-// delay is Opening.Delay and the panic goes on. WithDelayFunc panics if f is nil.
+// opening by hand or by Reconfigure, and not if [WithRetryAfter] knows a time. If
+// it panics, the delay is Opening.Delay and the panic goes on. WithDelayFunc
+// panics if f is nil.
 func WithDelayFunc(f func(Opening) time.Duration) Option {
 	if f == nil {
 		panic("circuit: WithDelayFunc: the function is nil")
@@ -382,6 +384,22 @@ func checkRate(option, args string, ratio float64, minCalls int, period time.Dur
 		bad(option, args, "a number of calls in [1, 1000000000]")
 	}
 	checkPeriod(option, args, period)
+}
+
+// newOptions returns the options that opts make of the defaults.
+func newOptions(caller string, opts []Option) *options {
+	o := &options{
+		delay:  30 * time.Second,
+		probes: probing{successes: 1, of: 1, lease: 30 * time.Second},
+	}
+	for _, opt := range opts {
+		if opt == nil {
+			panic("circuit: " + caller + ": nil Option")
+		}
+		opt(o)
+	}
+	o.complete()
+	return o
 }
 
 // complete fills in what is left open, and panics if options contradict each

@@ -76,10 +76,13 @@ func TestReentry_AFunctionOfTheUserMayCallEveryMethodOfTheBreaker(t *testing.T) 
 			}
 			b.MarkIgnored()
 		},
-		"Open":       (*circuit.Breaker).Open,
-		"HalfOpen":   (*circuit.Breaker).HalfOpen,
-		"Close":      (*circuit.Breaker).Close,
-		"Reset":      (*circuit.Breaker).Reset,
+		"Open":     (*circuit.Breaker).Open,
+		"HalfOpen": (*circuit.Breaker).HalfOpen,
+		"Close":    (*circuit.Breaker).Close,
+		"Reset":    (*circuit.Breaker).Reset,
+		"Reconfigure": func(b *circuit.Breaker) {
+			b.Reconfigure(circuit.WithSlowCallRate(time.Second, 0.5, 10, time.Minute), circuit.WithProbes(1, 4))
+		},
 		"SetMode":    func(b *circuit.Breaker) { b.SetMode(breaker.DryRun) },
 		"SetModeFor": func(b *circuit.Breaker) { b.SetModeFor(breaker.ForceOpen, time.Hour) },
 	}

@@ -65,3 +65,34 @@ func TestRegression_PlacesForTimedCallsGrewInQuadraticTime(t *testing.T) {
 	}
 	require.Equal(t, breaker.Totals{Offered: calls, Allowed: calls, Success: calls}, b.Snapshot().Totals)
 }
+
+// A probe of Allow began before it was let through, if Allow had to wait for the
+// lock. So its lease could end before one that began earlier, and was not noticed.
+func TestRegression_AProbeOfAllowBeganBeforeItWasLetThrough(t *testing.T) {
+	b := NewBreaker()
+	b.HalfOpen()
+	done := make(chan error)
+	b.mu.Lock()
+	go func() { done <- b.Allow() }()
+	for began := b.now(); b.now() < began+int64(10*time.Millisecond); {
+		runtime.Gosched() // it waits now, or will see nothing of this
+	}
+	released := b.now()
+	b.mu.Unlock()
+	require.NoError(t, <-done)
+	require.GreaterOrEqual(t, b.machine.running[0].began, released)
+}
+
+// With the options that it has, calls in flight must not take the lock.
+func TestReconfigure_WithTheSameOptionsChangesNothing(t *testing.T) {
+	opts := []Option{
+		WithFailureCount(3, 10), WithFailureRate(0.5, 10, time.Minute), WithSlowCallRate(time.Second, 0.5, 10, time.Hour),
+		WithProbes(2, 3), WithBackoff(2, time.Hour), WithJitter(0.5), WithRetryAfter(time.Minute, nil),
+	}
+	b := NewBreaker(append(opts, WithName("users"), WithListener(func(breaker.Event) {}))...)
+	before := b.view.Load()
+	b.Reconfigure(opts...)
+	require.Same(t, before, b.view.Load())
+	b.Reconfigure(opts[1:]...)
+	require.NotSame(t, before, b.view.Load())
+}

@@ -33,11 +33,14 @@ func (r recentRule) cause() string {
 }
 
 // recent holds when the last failures happened: the numbers of the calls, or
-// the times. Successes leave no trace in it, and need not.
+// the times. Successes leave no trace in it, and need not. All failures of the
+// span are there, or the rule would hold.
 type recent struct {
 	recentRule
+	size int     // of the ring: the failures of the rule, or more
 	at   []int64 // a ring of the last failures, once it is full
 	next int
+	from uint64 // calls that had ended before it began
 }
 
 // add takes in one more failure and reports whether the rule holds.
@@ -45,13 +48,13 @@ func (r *recent) add(at int64) bool {
 	if r.kind == inARow {
 		return false // the streak is counted anyway
 	}
-	if len(r.at) < r.failures {
+	if len(r.at) < r.size {
 		r.at = append(r.at, at)
 	} else {
 		r.at[r.next] = at
 	}
-	r.next = (r.next + 1) % r.failures
-	return len(r.at) == r.failures && at-r.at[r.next] < r.span
+	r.next = (r.next + 1) % r.size
+	return len(r.at) >= r.failures && at-r.at[(r.next-r.failures+r.size)%r.size] < r.span
 }
 
 // count returns the number of failures in the span that ends at now.
@@ -64,7 +67,32 @@ func (r *recent) count(now int64) (n uint64) {
 	return n
 }
 
-func (r *recent) clear() { r.at, r.next = r.at[:0], 0 }
+// begin makes it empty.
+func (r *recent) begin(calls uint64) {
+	r.size, r.at, r.next, r.from = r.failures, r.at[:0], 0, calls
+}
+
+// take takes over the failures of r for a rule of the same kind and span, at
+// the number of a call or at a time.
+func (r recent) take(rule recentRule, now int64) recent {
+	if rule == r.recentRule {
+		return r
+	}
+	taken := recent{recentRule: rule, from: r.from}
+	oldest := 0
+	if len(r.at) == r.size {
+		oldest = r.next
+	}
+	for i := range r.at {
+		if at := r.at[(oldest+i)%len(r.at)]; now-at < r.span {
+			taken.at = append(taken.at, at)
+		}
+	}
+	// If the rule holds already, the next failure opens, and is shown as well.
+	taken.next = len(taken.at)
+	taken.size = max(rule.failures, taken.next+1)
+	return taken
+}
 
 // rateRule opens the breaker when a share of the calls within a period failed,
 // or was slow.

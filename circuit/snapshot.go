@@ -83,8 +83,9 @@ func (b *Breaker) window(m *machine, now int64) breaker.Window {
 	}
 	for _, r := range b.recent {
 		if n := uint64(r.span); r.kind == ofLast {
-			w.Failure = r.count(int64(all.Success + all.Failure))
-			w.Success = min(n, c.Success+c.Failure) - w.Failure
+			ended := all.Success + all.Failure
+			w.Failure = r.count(int64(ended))
+			w.Success = min(n, ended-r.from) - w.Failure
 		}
 	}
 	for _, meter := range b.meters {
@@ -93,7 +94,7 @@ func (b *Breaker) window(m *machine, now int64) breaker.Window {
 			w.Length, w.Success, w.Failure = meter.period, c.Success, c.Failure
 		}
 	}
-	if b.calls != nil {
+	if b.slow != nil {
 		overdue, _ := b.calls.overdue(now, m.generation, b.options.threshold)
 		w.Slow = b.slow.counts(now).Failure + overdue
 	}

@@ -65,10 +65,10 @@ func (b *Breaker) forget(now int64) {
 		meter.clear(now)
 	}
 	b.setDue()
-	for i := range b.recent {
-		b.recent[i].clear()
-	}
 	b.machine.base = b.ledger.Counts()
+	for i := range b.recent {
+		b.recent[i].begin(b.machine.base.Success + b.machine.base.Failure)
+	}
 	b.machine.streak = streak{success: b.machine.base.Success}
 	b.watch.Store(false)
 }
@@ -82,7 +82,7 @@ func (b *Breaker) open(at int64, cause string, r *breaker.Result) {
 	}
 	asks := false
 	if r != nil {
-		switch o := &b.options; {
+		switch o := b.options; {
 		case o.retryAfter > 0 && r.RetryAfter > 0:
 			delay = min(r.RetryAfter, o.retryAfter)
 		case o.retryAfterOf != nil && r.Err != nil, o.delayFunc != nil:
@@ -96,7 +96,7 @@ func (b *Breaker) open(at int64, cause string, r *breaker.Result) {
 	}
 	b.become(breaker.Open, at, cause)
 	if asks {
-		b.asking = &asking{generation: m.generation, result: *r, opening: &Opening{
+		b.asking = &asking{options: b.options, generation: m.generation, result: *r, opening: &Opening{
 			Name: b.options.name, Result: *r, Number: m.openings, Delay: delay,
 		}}
 		return
@@ -107,6 +107,7 @@ func (b *Breaker) open(at int64, cause string, r *breaker.Result) {
 // asking is a question to a function of the user's, which is asked when the
 // lock is no longer held.
 type asking struct {
+	options    *options
 	generation uint64
 	result     breaker.Result
 	opening    *Opening // for the delay, or nil:
@@ -157,7 +158,7 @@ func (b *Breaker) askDelay(ask *asking) {
 			b.release()
 		}
 	}()
-	o := &b.options
+	o := ask.options
 	if err := ask.result.Err; o.retryAfterOf != nil && err != nil {
 		if d, ok := o.retryAfterOf(err); ok && d > 0 {
 			delay = min(d, o.retryAfter)
@@ -171,15 +172,16 @@ func (b *Breaker) askDelay(ask *asking) {
 	}
 }
 
-// askOpen opens the breaker if a function of the user's says so.
+// askOpen opens the breaker if a function of the user's says so, unless the
+// state or the options have changed meanwhile.
 func (b *Breaker) askOpen(ask *asking) {
-	for i, p := range b.options.openWhen {
+	for i, p := range ask.options.openWhen {
 		if !p.holds(ask.counts[i]) {
 			continue
 		}
 		b.mu.Lock()
 		defer b.unlock(nil)
-		if b.current(ask.generation) {
+		if b.current(ask.generation) && b.options == ask.options {
 			b.open(b.now(), causeUser, &ask.result)
 		}
 		return
@@ -207,14 +209,14 @@ func (b *Breaker) countsFor(now int64) []Counts {
 // publish makes the view of the present state. The lock is held.
 func (b *Breaker) publish() {
 	m := &b.machine
-	v := &view{breaker: b, generation: m.generation}
+	v := &view{breaker: b, options: b.options, generation: m.generation, metered: len(b.meters) > 0}
 	switch {
 	case b.mode == breaker.ForceOpen:
 		v.rejects = b.modeUntil
 		v.rejection = breaker.NewRejectedError(b.options.name, breaker.Open, breaker.ReasonForcedOpen, b.timeUnlessNever(b.modeUntil), nil)
 	case m.state == breaker.Closed:
 		v.closed = true
-		v.timedCalls = b.calls != nil
+		v.timedCalls = b.slow != nil
 	case m.state == breaker.Open:
 		v.rejection = breaker.NewRejectedError(b.options.name, breaker.Open, breaker.ReasonOpen, b.timeUnlessNever(m.until), nil)
 		if !b.lenient() {

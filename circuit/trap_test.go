@@ -21,8 +21,8 @@ import (
 //
 //   - T15, of breakers that share their state: this one shares it with nobody.
 //   - T23, of breakers that are restored from a file: this one cannot be.
-//   - T26 to T31, of groups and of reloading, and T32 to T37, of transports: they
-//     belong to the packages of those.
+//   - T26 to T30, of groups and of reloading, and T32 to T37, of transports: they
+//     belong to the packages of those. T31 is with the tests of Reconfigure.
 
 func TestT01_NoWayForAProbeToEndKeepsItsPlace(t *testing.T) {
 	const delay, lease = 10 * time.Second, 3 * time.Second

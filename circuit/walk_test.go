@@ -33,7 +33,7 @@ func TestBreaker_WalksThroughItsStates(t *testing.T) {
 		require.Equal(t, breaker.Snapshot{
 			Name: "users", State: breaker.Open, Since: began, Cause: "5 failures in a row",
 			Window: breaker.Window{Failure: 5}, Totals: breaker.Totals{Offered: 5, Allowed: 5, Failure: 5},
-			Openings: 1, RejectRatio: 1, RetryAfter: 30 * time.Second,
+			Openings: 1, Transitions: changes(breaker.Closed, breaker.Open), RejectRatio: 1, RetryAfter: 30 * time.Second,
 		}, b.Snapshot())
 
 		time.Sleep(30*time.Second - time.Nanosecond)
@@ -44,6 +44,7 @@ func TestBreaker_WalksThroughItsStates(t *testing.T) {
 
 		time.Sleep(time.Nanosecond)
 		require.Equal(t, breaker.HalfOpen, b.Snapshot().State)
+		require.Equal(t, changes(breaker.Closed, breaker.Open, breaker.HalfOpen), b.Snapshot().Transitions)
 		require.Len(t, events, 1, "reading tells nobody")
 		probe, err := b.Acquire()
 		require.NoError(t, err)
@@ -55,6 +56,8 @@ func TestBreaker_WalksThroughItsStates(t *testing.T) {
 		require.Equal(t, breaker.Totals{Offered: 9, Allowed: 7, Rejected: 2, Success: 2, Failure: 5}, b.Snapshot().Totals)
 		require.Equal(t, breaker.Window{Success: 1}, b.Snapshot().Window)
 		require.Len(t, events, 3)
+		require.Equal(t, changes(breaker.Closed, breaker.Open, breaker.HalfOpen, breaker.Closed), b.Snapshot().Transitions)
+		require.Equal(t, b.Snapshot().Transitions, events[2].Snapshot.Transitions)
 		for i, want := range []struct {
 			from, to breaker.State
 			cause    string
@@ -74,4 +77,12 @@ func TestBreaker_WalksThroughItsStates(t *testing.T) {
 			require.Equal(t, want.window, e.Snapshot.Window)
 		}
 	})
+}
+
+// changes counts the changes of a breaker that went through these states.
+func changes(states ...breaker.State) (n breaker.Transitions) {
+	for i, to := range states[1:] {
+		n[states[i]][to]++
+	}
+	return n
 }
