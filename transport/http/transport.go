@@ -1,0 +1,254 @@
+// Package http is an http.RoundTripper that asks a breaker before each request.
+//
+// It guards what a middleware does not see: Client.Do of Kratos' HTTP client,
+// and every client that is plain net/http.
+//
+//	client := &http.Client{Transport: breakerhttp.NewTransport(nil)}
+//
+// There is one breaker for each host and port. A rejected request is not sent,
+// and fails with an error that is errors.ErrNotAllowed by errors.Is. After the
+// call the breaker is told what the answer, or the error, says about the backend.
+package http
+
+import (
+	"context"
+	stderrors "errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/errors"
+	"github.com/kratos-breaker/breaker/internal/adapter"
+)
+
+var (
+	errNilRequest = stderrors.New("http: the request is nil")
+	errNilURL     = stderrors.New("http: the URL of the request is nil")
+	errNilHeader  = stderrors.New("http: the header of the request is nil")
+	errNoAnswer   = stderrors.New("http: the base transport returned neither a response nor an error")
+)
+
+// NewTransport returns a RoundTripper that sends requests with base, if a
+// breaker allows it. A nil base is [http.DefaultTransport]; NewTransport panics
+// if base is a nil pointer. The breakers live in the result: to look at them,
+// make the group yourself and pass it to [WithGroup].
+//
+// Requests go to base, and responses and errors come back, as they are. A
+// request without URL or header, and one whose context has ended, fail without
+// asking a breaker; whenever base is not called, the body of the request is
+// closed. CloseIdleConnections is passed on.
+//
+// What the end of a call counts as:
+//
+//   - A response counts by its status, as in [errors.Classify]: 429 is a success,
+//     501 is ignored, and 5xx is a failure. See [WithClassifier] and
+//     [WithResponseClassifier].
+//   - An error counts as [errors.ClassifyCall] says: a cancellation by the
+//     caller's context is ignored, a deadline or a broken connection is a failure.
+//     An io.EOF is a failure too: the backend hung up instead of answering. So
+//     is an error of the request's own body, unless the classifier knows it.
+//   - An error of net/http from before anything was sent is ignored, whatever the
+//     classifier: a scheme, method or header that it does not take, and an idle
+//     connection that the backend had closed meanwhile.
+//   - A panic of base or of a classifier is a failure, and goes on.
+//
+// By default a call ends with the header of the response: see [WithBody].
+// Retry-After of a 429, of a 503 and of any failure is passed to breakers that
+// use it, in seconds or as a date, at most 24 h; what cannot be read is left
+// out. A date counts from the Date of the response if it has one, so the clocks
+// may differ.
+//
+// The result is safe for concurrent use. A healthy call costs no allocation
+// besides those of base.
+func NewTransport(base http.RoundTripper, opts ...Option) http.RoundTripper {
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	if isNilPointer(base) {
+		panic("http: NewTransport: the base transport is a nil pointer")
+	}
+	t := &transport{base: base}
+	for _, opt := range opts {
+		if opt == nil {
+			panic("http: NewTransport: nil Option")
+		}
+		opt(&t.options)
+	}
+	if t.admit == nil {
+		t.admit = adapter.Default()
+	}
+	if t.key == nil {
+		t.key = newAddresses().of
+	}
+	return t
+}
+
+type transport struct {
+	base http.RoundTripper
+	options
+}
+
+// kind is what a breaker.Rules is told.
+const kind = "http"
+
+// CloseIdleConnections is for http.Client, which looks for it.
+func (t *transport) CloseIdleConnections() {
+	if c, ok := t.base.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+// RoundTrip is that of http.RoundTripper.
+func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req == nil {
+		return nil, errNilRequest
+	}
+	unsent := true
+	defer func() {
+		if unsent { // a panic too
+			closeBody(req)
+		}
+	}()
+	if err := check(req); err != nil {
+		return nil, err
+	}
+	key := t.key(req)
+	permit, rule, err := t.admit(kind, key)
+	if err != nil {
+		return t.reject(req, breaker.AsRejected(key, err))
+	}
+	unsent = false // base closes the body from now on
+	return t.send(call{t, req, permit, rule})
+}
+
+func check(req *http.Request) error {
+	switch {
+	case req.URL == nil:
+		return errNilURL
+	case req.Header == nil:
+		return errNilHeader
+	}
+	// A caller who has given up must not use up a probe.
+	if ctx := req.Context(); ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		_ = req.Body.Close()
+	}
+}
+
+// call is a request that was allowed.
+type call struct {
+	t      *transport
+	req    *http.Request
+	permit breaker.Permit
+	rule   breaker.Classifier // nil if there is none
+}
+
+func (t *transport) send(c call) (resp *http.Response, err error) {
+	settled, returned := false, false
+	defer func() {
+		if returned {
+			return
+		}
+		// A panic or Goexit, of base or of a classifier.
+		if !settled {
+			c.settle(breaker.Result{Outcome: breaker.Failure})
+		}
+		if resp != nil && resp.Body != nil { // nobody else will get it
+			_ = resp.Body.Close()
+		}
+	}()
+	resp, err = t.base.RoundTrip(c.req)
+	var result breaker.Result
+	switch {
+	case err != nil:
+		result = breaker.Result{Outcome: c.outcomeOf(err), Err: err}
+	case resp == nil:
+		closeBody(c.req)
+		err = errNoAnswer
+		result = breaker.Result{Outcome: breaker.Failure, Err: err}
+	default:
+		result = c.resultOf(resp)
+	}
+	if t.body && err == nil && result == (breaker.Result{Outcome: breaker.Success}) && streams(resp) {
+		resp.Body = c.watch(resp)
+	} else {
+		settled = true
+		c.settle(result)
+	}
+	returned = true
+	return resp, err
+}
+
+func (c *call) settle(r breaker.Result) {
+	if r.Outcome == breaker.Success && r.RetryAfter == 0 {
+		c.permit.Done(breaker.Success)
+		return
+	}
+	c.permit.DoneWith(r)
+}
+
+// resultOf returns what the header of resp says.
+func (c *call) resultOf(resp *http.Response) (r breaker.Result) {
+	switch classify := c.classifier(); {
+	case c.rule == nil && c.t.response != nil:
+		r.Outcome = c.t.response(resp)
+	case classify != nil:
+		r.Outcome = classify(errors.FromHTTPStatus(resp.StatusCode))
+	default:
+		r.Outcome = errors.ClassifyHTTPStatus(c.req.Context(), resp.StatusCode)
+	}
+	failed := r.Outcome != breaker.Success && r.Outcome != breaker.Ignored
+	if failed {
+		r.Err = errors.FromHTTPStatus(resp.StatusCode)
+	}
+	if failed || resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable {
+		r.RetryAfter = retryAfter(resp.Header)
+	}
+	return r
+}
+
+func (c *call) classifier() breaker.Classifier {
+	if c.rule != nil {
+		return c.rule
+	}
+	return c.t.classify
+}
+
+// outcomeOf returns what an error says, of base or of the body of a response.
+func (c *call) outcomeOf(err error) breaker.Outcome {
+	if turnedDown(err) {
+		return breaker.Ignored
+	}
+	if stderrors.Is(err, io.EOF) {
+		// Alone it would be the end of a stream. http.Client wraps it the same.
+		err = &url.Error{Op: c.req.Method, URL: c.req.URL.Redacted(), Err: err}
+	}
+	return adapter.Outcome(c.req.Context(), err, c.classifier())
+}
+
+// turnedDown reports whether err is one of net/http from before anything was
+// sent. They have no type of their own.
+func turnedDown(err error) bool {
+	text := err.Error()
+	for _, prefix := range []string{
+		"unsupported protocol scheme ",
+		"net/http: invalid header ",
+		"net/http: invalid trailer ",
+		"net/http: invalid method ",
+		"http: no Host in request URL",
+		"http: server closed idle connection",
+	} {
+		if strings.HasPrefix(text, prefix) {
+			return true
+		}
+	}
+	return false
+}
