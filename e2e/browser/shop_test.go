@@ -55,7 +55,6 @@ type operation struct {
 }
 
 func well(float64) float64 { return 0.001 }
-func down(float64) float64 { return 1 }
 
 // from returns an outage that begins after so many seconds, and ends.
 func from(begin, end float64) func(float64) float64 {

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/dashboard"
 	"github.com/kratos-breaker/breaker/group"
 	"github.com/kratos-breaker/breaker/middleware/circuitbreaker"
 	"github.com/kratos-breaker/breaker/sre"
@@ -46,9 +47,9 @@ const (
 
 // guards returns one of each kind, which share nothing with those of another
 // call.
-func guards(p plan) []guard {
+func guards(p plan, transitions *dashboard.Log) []guard {
 	breakers := group.NewKeyed(func(operation string) *sre.Breaker {
-		return sre.NewBreaker(sre.WithName(operation))
+		return sre.NewBreaker(sre.WithName(operation), sre.WithListener(transitions.Listen))
 	})
 	theirs := kratosbreaker.Client(p.kratosOptions()...)
 	own := circuitbreaker.Client(circuitbreaker.WithGroup(breakers))
@@ -69,9 +70,9 @@ func (p plan) kratosOptions() []kratosbreaker.Option {
 	})}
 }
 
-func newClients(p plan, b *backend) (clients []*client, err error) {
+func newClients(p plan, b *backend, transitions *dashboard.Log) (clients []*client, err error) {
 	for _, dial := range []func(*backend, guard) (*client, error){dialHTTP, dialGRPC} {
-		for _, g := range guards(p) {
+		for _, g := range guards(p, transitions) {
 			c, err := dial(b, g)
 			if err != nil {
 				closeAll(clients)

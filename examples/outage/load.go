@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"math/rand/v2"
 	"sync"
@@ -17,11 +18,30 @@ type load struct {
 	clients []*client
 	turn    int // the client that is next to be the first
 
+	orders chan phase // what somebody wants the backend to do now
+
 	base    atomic.Pointer[time.Time]
 	current atomic.Int32 // phase
 	// states holds how the clients treated calls at the end of the phases
 	// before the current one.
 	states [phases][]string
+}
+
+// errByHand ends the planned outage when somebody wants another one.
+var errByHand = errors.New("taken over by hand")
+
+func newLoad(p plan, b *backend, clients []*client) *load {
+	return &load{plan: p, backend: b, clients: clients, orders: make(chan phase)}
+}
+
+// order makes the backend behave as in phase p, in the goroutine of the load.
+func (l *load) order(ctx context.Context, p phase) error {
+	select {
+	case l.orders <- p:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // margin is how long before the end of a phase its last call is, so that it
@@ -33,7 +53,7 @@ const margin = 10 * time.Millisecond
 const maxBehind = 10
 
 // run returns when the last call has ended. The error is that of ctx, or of
-// the backend.
+// the backend, or errByHand.
 func (l *load) run(ctx context.Context) error {
 	var calls sync.WaitGroup
 	defer calls.Wait()
@@ -46,7 +66,7 @@ func (l *load) run(ctx context.Context) error {
 		}
 		begin := base.Add(l.plan.begin(p))
 		for at := range l.arrivals(begin, l.plan.length(p), jitter) {
-			if err := sleepUntil(ctx, at); err != nil {
+			if err := l.sleepUntil(ctx, at, l.takeOver); err != nil {
 				return err
 			}
 			l.each(func(c *client) {
@@ -54,13 +74,31 @@ func (l *load) run(ctx context.Context) error {
 				calls.Go(func() { l.one(ctx, c, p, begin) })
 			})
 		}
-		if err := sleepUntil(ctx, begin.Add(l.plan.length(p))); err != nil {
+		if err := l.sleepUntil(ctx, begin.Add(l.plan.length(p)), l.takeOver); err != nil {
 			return err
 		}
 		for _, c := range l.clients {
 			l.states[p] = append(l.states[p], c.state())
 		}
 		l.current.Store(int32(p + 1))
+	}
+	return nil
+}
+
+// takeOver does what was ordered, and ends the planned outage.
+func (l *load) takeOver(p phase) error { return errors.Join(l.backend.enter(p), errByHand) }
+
+// byHand goes on with the load, and does to the backend what is ordered. These
+// calls are not in the tables. It returns the error of ctx, or of the backend.
+func (l *load) byHand(ctx context.Context) error {
+	const forever = 100 * 365 * 24 * time.Hour
+	var calls sync.WaitGroup
+	defer calls.Wait()
+	for at := range l.arrivals(time.Now(), forever, jitterOf(l.plan.seed)) {
+		if err := l.sleepUntil(ctx, at, l.backend.enter); err != nil {
+			return err
+		}
+		l.each(func(c *client) { calls.Go(func() { _ = c.call(ctx) }) })
 	}
 	return nil
 }
@@ -98,14 +136,22 @@ func (l *load) arrivals(begin time.Time, length time.Duration, jitter *rand.Rand
 
 func jitterOf(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }
 
-func sleepUntil(ctx context.Context, t time.Time) error {
+// sleepUntil does meanwhile what is ordered. It returns early with the error of
+// that, or of ctx.
+func (l *load) sleepUntil(ctx context.Context, t time.Time, do func(phase) error) error {
 	timer := time.NewTimer(time.Until(t))
 	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+			return nil
+		case p := <-l.orders:
+			if err := do(p); err != nil {
+				return err
+			}
+		}
 	}
 }
 

@@ -4,6 +4,7 @@
 //
 //	go run ./examples/outage
 //	go run ./examples/outage -duration 10s
+//	go run ./examples/outage -hold
 //
 // The backend is a Kratos HTTP server and a Kratos gRPC server on loopback. It
 // is healthy, then answers 502 as a proxy does whose upstream is dead, then
@@ -11,8 +12,14 @@
 // clients through it, in place on a terminal. At the end the program sums up
 // what the outage cost each of them and checks what it claims.
 //
+// Meanwhile a page shows the breakers of this module, at the address that is
+// printed first. Its buttons break and heal the backend by hand: that ends the
+// planned outage, and no claim is checked. With -hold the load and the page go on
+// after the end. Both go on until an interrupt.
+//
 // The exit code is 0 if every claim held, 1 if one did not or the program could
-// not run, 2 for a wrong flag, and 130 after an interrupt.
+// not run, 2 for a wrong flag, and 130 after an interrupt that came before the
+// claims were checked.
 package main
 
 import (
@@ -26,6 +33,8 @@ import (
 
 	"github.com/go-kratos/kratos/v2/log"
 	"google.golang.org/grpc/grpclog"
+
+	"github.com/kratos-breaker/breaker/dashboard"
 )
 
 func main() {
@@ -76,30 +85,58 @@ func show(ctx context.Context, p plan, stdout io.Writer) error {
 		return err
 	}
 	defer b.stop()
-	clients, err := newClients(p, b)
+	transitions := dashboard.NewLog(256)
+	clients, err := newClients(p, b, transitions)
 	if err != nil {
 		return err
 	}
 	defer closeAll(clients)
 
-	l := &load{plan: p, backend: b, clients: clients}
+	l := newLoad(p, b, clients)
+	url, closePage, err := servePage(p, l, transitions)
+	if err != nil {
+		return err
+	}
+	defer closePage()
 	done := make(chan error, 1)
 	go func() { done <- l.run(ctx) }()
 	s := newScreen(stdout, l)
-	s.title()
+	s.title(url)
 	err = s.follow(done)
 	if l.reached() > healthy {
 		s.summary()
 	}
+	if errors.Is(err, errByHand) {
+		s.byHand(url)
+		return l.byHand(ctx)
+	}
+	if err == nil {
+		err = verdict(s)
+		if p.hold {
+			s.byHand(url)
+			return errors.Join(err, afterInterrupt(l.byHand(ctx)))
+		}
+	}
+	return err
+}
+
+// verdict checks the claims. The error is nil if every one held.
+func verdict(s *screen) error {
 	switch {
-	case err != nil:
-		return err
-	case s.check(claims(l)):
+	case s.check(claims(s.load)):
 		return nil
-	case l.starved():
+	case s.load.starved():
 		return errStarved
 	}
 	return errClaims
+}
+
+// afterInterrupt makes an interrupt the end of a program that has done all.
+func afterInterrupt(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
 }
 
 // The libraries shall not write between the lines of the table. Their loggers

@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/kratos-breaker/breaker/dashboard"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -73,19 +75,23 @@ func TestOutage_EndsAtOnceWhenInterruptedBefore(t *testing.T) {
 func TestOutage_NamesTheRangeOfAWrongFlag(t *testing.T) {
 	const duration, rps = "want a duration in [6s, 5m0s]", "want calls per second in [50, 500]"
 	for args, want := range map[string]string{
-		"-duration -1s":   "-duration -1s: " + duration,
-		"-duration 0":     "-duration 0s: " + duration,
-		"-duration 5.99s": "-duration 5.99s: " + duration,
-		"-duration 301s":  "-duration 5m1s: " + duration,
-		"-duration NaN":   "in [6s, 5m0s]",
-		"-rps 0":          "-rps 0: " + rps,
-		"-rps -200":       "-rps -200: " + rps,
-		"-rps 500.1":      "-rps 500.1: " + rps,
-		"-rps NaN":        "-rps NaN: " + rps,
-		"-rps Inf":        "-rps +Inf: " + rps,
-		"-seed -1":        "invalid value",
-		"40s":             "40s: want nothing but flags",
-		"-unknown":        "not defined",
+		"-duration -1s":    "-duration -1s: " + duration,
+		"-duration 0":      "-duration 0s: " + duration,
+		"-duration 5.99s":  "-duration 5.99s: " + duration,
+		"-duration 301s":   "-duration 5m1s: " + duration,
+		"-duration NaN":    "in [6s, 5m0s]",
+		"-rps 0":           "-rps 0: " + rps,
+		"-rps -200":        "-rps -200: " + rps,
+		"-rps 500.1":       "-rps 500.1: " + rps,
+		"-rps NaN":         "-rps NaN: " + rps,
+		"-rps Inf":         "-rps +Inf: " + rps,
+		"-seed -1":         "invalid value",
+		"-addr :8099":      "-addr :8099: want an address on loopback with a port, as 127.0.0.1:8099",
+		"-addr 0.0.0.0:1":  "want an address on loopback",
+		"-addr 10.0.0.1:1": "want an address on loopback",
+		"-addr localhost":  "want an address on loopback with a port",
+		"40s":              "40s: want nothing but flags",
+		"-unknown":         "not defined",
 	} {
 		t.Run(args, func(t *testing.T) {
 			stdout, stderr, code := outage(t.Context(), strings.Fields(args)...)
@@ -99,7 +105,7 @@ func TestOutage_NamesTheRangeOfAWrongFlag(t *testing.T) {
 func TestOutage_ExplainsItsFlags(t *testing.T) {
 	_, stderr, code := outage(t.Context(), "-h")
 	require.Equal(t, exitOK, code)
-	for _, want := range []string{"-duration", "-rps", "-seed", "default 38s", "default 200"} {
+	for _, want := range []string{"-duration", "-rps", "-seed", "-hold", "-addr", "default 38s", "default 200", "127.0.0.1:8099"} {
 		require.Contains(t, stderr, want)
 	}
 }
@@ -208,7 +214,7 @@ func TestClaims_FailWhenNothingHappened(t *testing.T) {
 	require.NoError(t, err)
 	defer b.stop()
 	p := plan{total: standard, rps: 100}
-	clients, err := newClients(p, b)
+	clients, err := newClients(p, b, dashboard.NewLog(1))
 	require.NoError(t, err)
 	defer closeAll(clients)
 	var out bytes.Buffer

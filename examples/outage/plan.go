@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"time"
 )
 
@@ -43,12 +44,18 @@ func (p phase) share() time.Duration {
 	return [...]time.Duration{80, 190, 80, 80, 570}[p]
 }
 
-// plan is how long the program runs and how much it calls.
+// plan is how long the program runs and how much it calls, and where the page is.
 type plan struct {
 	total time.Duration
 	rps   float64
 	seed  uint64
+	hold  bool
+	addr  string // "" for no page
+	// anyPort says that nobody asked for the port of addr.
+	anyPort bool
 }
+
+const defaultAddr = "127.0.0.1:8099"
 
 // standard is the duration from which on both breakers have their defaults. In a
 // shorter run the window of Kratos' breaker is shorter too, or it would have no
@@ -77,9 +84,14 @@ func parse(args []string, stderr io.Writer) (plan, error) {
 		fmt.Sprintf("how long it takes in all, in [%v, %v]", minTotal, maxTotal))
 	flags.Float64Var(&p.rps, "rps", 200, fmt.Sprintf("calls per second of each client, in [%d, %d]", minRPS, maxRPS))
 	flags.Uint64Var(&p.seed, "seed", 1, "makes the moments of the calls")
+	flags.BoolVar(&p.hold, "hold", false, "go on after the end, until an interrupt")
+	flags.StringVar(&p.addr, "addr", defaultAddr,
+		"where the page is, on loopback; empty for no page. If nobody says, another port may have to do")
 	if err := flags.Parse(args); err != nil {
 		return plan{}, err
 	}
+	p.anyPort = true
+	flags.Visit(func(f *flag.Flag) { p.anyPort = p.anyPort && f.Name != "addr" })
 	err := p.check()
 	if err == nil && flags.NArg() > 0 {
 		err = fmt.Errorf("%s: want nothing but flags", flags.Arg(0))
@@ -96,8 +108,17 @@ func (p plan) check() error {
 		return fmt.Errorf("-duration %v: want a duration in [%v, %v]", p.total, minTotal, maxTotal)
 	case math.IsNaN(p.rps) || p.rps < minRPS || p.rps > maxRPS:
 		return fmt.Errorf("-rps %v: want calls per second in [%d, %d]", p.rps, minRPS, maxRPS)
+	case !isLoopback(p.addr):
+		return fmt.Errorf("-addr %s: want an address on loopback with a port, as %s", p.addr, defaultAddr)
 	}
 	return nil
+}
+
+// isLoopback reports whether strangers cannot come to addr: everybody who can
+// may press the buttons.
+func isLoopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	return addr == "" || err == nil && (host == "localhost" || net.ParseIP(host).IsLoopback())
 }
 
 // isStandard reports whether Kratos' breaker has its defaults, too.

@@ -36,8 +36,12 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-func (s *screen) title() {
+// title says what is going to happen, and where the page is, or "".
+func (s *screen) title(page string) {
 	p := s.load.plan
+	if page != "" {
+		s.printf("The breakers, live: %s\n\n", page)
+	}
 	s.printf("%v with an outage in it: %v calls/s from each client, timeout %v.\n", p.total, p.rps, timeout)
 	s.printf("  none     no breaker\n")
 	s.printf("  kratos   github.com/go-kratos/kratos/v2/middleware/circuitbreaker (no state)\n")
@@ -48,6 +52,14 @@ func (s *screen) title() {
 	}
 	s.printf("Breaker has its defaults. To fit in here, kratos has a window of %v and judges from %d calls on.\n\n",
 		p.window(), p.request())
+}
+
+// byHand says how it goes on.
+func (s *screen) byHand(page string) {
+	if page != "" {
+		s.printf("\nThe load goes on, and the backend does what you say: %s\n", page)
+	}
+	s.printf("Interrupt the program to end it.\n")
 }
 
 // printf ignores errors: who closed the output does not want to read of it.
