@@ -26,6 +26,14 @@ models: ## the random comparisons with naive models and aegis, 10000 histories e
 race: ## the tests under the race detector
 	@.ci/run race
 
+.PHONY: nested
+nested: ## the tests of the nested modules: faults over real sockets, real scrapes, rivals
+	@.ci/run nested
+
+.PHONY: browser
+browser: ## the page, in Chromium
+	@.ci/run browser
+
 .PHONY: lint
 lint: ## gofmt, go vet, and golangci-lint, which installs itself
 	@.ci/run format vet lint
