@@ -315,7 +315,7 @@ func TestReconfigure_WithStricterSettingsMayOpen(t *testing.T) {
 	require.Equal(t, breaker.Open, s.State)
 	require.EqualValues(t, 1, s.Transitions[breaker.Closed][breaker.Open])
 	require.Empty(t, events, "no call has met it")
-	rejected(b)
+	require.NotNil(t, rejected(b))
 	require.Len(t, events, 1)
 	require.Equal(t, s.Transitions, b.Snapshot().Transitions)
 }

@@ -250,11 +250,33 @@ func requireConsistent(t require.TestingT, s breaker.Snapshot) {
 	require.True(t, s.RejectRatio >= 0 && s.RejectRatio <= 1, "%v", s.RejectRatio)
 	require.GreaterOrEqual(t, s.RetryAfter, time.Duration(0))
 	require.False(t, s.Since.After(time.Now()), "%+v", s)
+	requireLeads(t, s)
 	if s.RetryAfter > 0 {
 		require.EqualValues(t, 1, s.RejectRatio, "who rejects for certain rejects all")
 	}
 	if s.Mode == breaker.Auto {
 		require.Zero(t, s.ModeUntil)
 		require.True(t, s.RejectRatio == 0 || s.State != breaker.Closed, "%+v", s)
+	}
+}
+
+// requireLeads requires that the transitions, if the breaker counts any, lead
+// from a closed breaker to the state that it is in.
+func requireLeads(t require.TestingT, s breaker.Snapshot) {
+	if s.Transitions == (breaker.Transitions{}) {
+		return
+	}
+	one := func(is bool) int {
+		if is {
+			return 1
+		}
+		return 0
+	}
+	for _, state := range []breaker.State{breaker.Closed, breaker.HalfOpen, breaker.Open} {
+		balance := 0
+		for _, other := range []breaker.State{breaker.Closed, breaker.HalfOpen, breaker.Open} {
+			balance += int(s.Transitions[other][state]) - int(s.Transitions[state][other])
+		}
+		require.Equal(t, one(state == s.State)-one(state == breaker.Closed), balance, "%+v", s)
 	}
 }

@@ -36,12 +36,16 @@ func (r *recorder) recorded() []breaker.Event {
 	return r.events
 }
 
-// requireStory requires that each event begins where the last one ended, the
-// first one with a closed breaker, and that it still reads as it did.
-func (r *recorder) requireStory(t *testing.T, name string, end breaker.State) {
+// requireStory requires that each event of b begins where the last one ended, the
+// first one with a closed breaker, that b counts as many, and that each still
+// reads as it did.
+func (r *recorder) requireStory(t *testing.T, b breaker.Breaker, name string, end breaker.State) {
 	t.Helper()
 	state, at := breaker.Closed, time.Time{}
+	var changes breaker.Transitions
 	for i, e := range r.recorded() {
+		changes[e.From][e.To]++
+		require.Equal(t, changes, e.Snapshot.Transitions, "%d: %+v", i, e)
 		require.Equal(t, state, e.From, "%d: %+v", i, e)
 		require.NotEqual(t, e.From, e.To, "%d: %+v", i, e)
 		require.False(t, e.At.Before(at), "%d: %+v", i, e)
@@ -56,6 +60,23 @@ func (r *recorder) requireStory(t *testing.T, name string, end breaker.State) {
 		state, at = e.To, e.At
 	}
 	require.Equal(t, end, state)
+	require.Equal(t, changes, b.Snapshot().Transitions)
+}
+
+// requireCounted requires that the snapshot of a breaker counts what the listener
+// was told, and the change to its state if no call has met that yet.
+func (r *recorder) requireCounted(t *testing.T, s breaker.Snapshot) {
+	t.Helper()
+	state := breaker.Closed
+	var changes breaker.Transitions
+	for _, e := range r.recorded() {
+		changes[e.From][e.To]++
+		state = e.To
+	}
+	if s.State != state {
+		changes[state][s.State]++
+	}
+	require.Equal(t, changes, s.Transitions, "%+v", s)
 }
 
 // listeners are the checks of what listeners are told and may do.
@@ -69,15 +90,44 @@ func (k Kind) listeners(in in) {
 		b := k.New(name, one.listen, other.listen)
 		k.trip(b)
 		require.Len(t, one.recorded(), 1)
-		one.requireStory(t, name, breaker.Open)
+		one.requireStory(t, b, name, breaker.Open)
 		for range time.Second / pace {
 			call(b, breaker.Failure)
 			time.Sleep(pace)
 		}
 		k.recover(t, b, func() bool { return call(b, breaker.Success) })
-		one.requireStory(t, name, breaker.Closed)
+		one.requireStory(t, b, name, breaker.Closed)
 		require.Equal(t, one.recorded(), other.recorded())
 		require.GreaterOrEqual(t, len(one.recorded()), 2)
+	})
+
+	in("transitions are counted as listeners are told them, or sooner", func(t *testing.T) {
+		var told recorder
+		b := k.New("", told.listen)
+		step := func(o breaker.Outcome) bool {
+			told.requireCounted(t, b.Snapshot())
+			p, err := b.Acquire()
+			told.requireCounted(t, b.Snapshot())
+			p.Done(o)
+			told.requireCounted(t, b.Snapshot())
+			time.Sleep(pace)
+			return err == nil
+		}
+		for range 2 {
+			for range 5 * time.Second / pace {
+				step(breaker.Failure)
+			}
+			k.recover(t, b, func() bool { return step(breaker.Success) })
+		}
+		for range 5 * time.Second / pace {
+			step(breaker.Failure)
+		}
+		for range 3 * time.Minute / time.Second { // nobody calls: time alone changes the state
+			time.Sleep(time.Second)
+			told.requireCounted(t, b.Snapshot())
+		}
+		step(breaker.Ignored)
+		require.GreaterOrEqual(t, len(told.recorded()), 5)
 	})
 
 	in("listeners are told each change once by 64 goroutines", func(t *testing.T) {
@@ -108,7 +158,7 @@ func (k Kind) listeners(in in) {
 			c.SetMode(breaker.Auto)
 		}
 		k.recover(t, b, func() bool { return call(b, breaker.Success) })
-		one.requireStory(t, "", breaker.Closed)
+		one.requireStory(t, b, "", breaker.Closed)
 		require.Equal(t, one.recorded(), other.recorded())
 		require.GreaterOrEqual(t, len(one.recorded()), 4)
 	})
@@ -140,7 +190,7 @@ func (k Kind) listeners(in in) {
 			require.Equal(t, 2, calls, "it was told of its own Reset, after it had returned")
 			end = breaker.Closed
 		}
-		told.requireStory(t, "", end)
+		told.requireStory(t, b, "", end)
 		require.Equal(t, end, b.Snapshot().State)
 		require.Zero(t, b.Snapshot().Totals.InFlight)
 	})
@@ -169,7 +219,7 @@ func (k Kind) listeners(in in) {
 			require.Equal(t, 1, left)
 			k.requireRejects(t, b)
 			k.recover(t, b, func() bool { return call(breaker.Success) })
-			told.requireStory(t, "", breaker.Closed)
+			told.requireStory(t, b, "", breaker.Closed)
 			require.Len(t, told.recorded(), left)
 			requireConsistent(t, b.Snapshot())
 		})
@@ -201,7 +251,7 @@ func (k Kind) listeners(in in) {
 		require.Empty(t, told.recorded())
 		k.recover(t, b, func() bool { return call(b, breaker.Success) })
 		release()
-		told.requireStory(t, "", breaker.Closed)
+		told.requireStory(t, b, "", breaker.Closed)
 		require.GreaterOrEqual(t, len(told.recorded()), 2)
 	})
 }

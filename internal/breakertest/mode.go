@@ -259,7 +259,7 @@ func (k Kind) modes(in in) {
 					p.Done(breaker.Failure)
 					time.Sleep(time.Millisecond) // what fails all at once may have one cause
 				}
-				told.requireStory(t, "", breaker.Open)
+				told.requireStory(t, b, "", breaker.Open)
 				s := told.recorded()[0].Snapshot
 				require.Equal(t, m, s.Mode)
 				require.Equal(t, m == breaker.Auto || m == breaker.ForceOpen, s.RejectRatio > 0)
@@ -285,7 +285,7 @@ func (k Kind) modes(in in) {
 			c.Reset()
 			c.Reset()
 			require.Len(t, told.recorded(), 2)
-			told.requireStory(t, "", breaker.Closed)
+			told.requireStory(t, b, "", breaker.Closed)
 		})
 	}
 }

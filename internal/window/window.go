@@ -27,15 +27,16 @@ import (
 // reader that meets a Clear.
 type Rolling struct {
 	base  time.Time
-	until atomic.Int64          // when the newest bucket ends
 	frame atomic.Pointer[frame] // the first one, until the shape changes
 	first frame
 }
 
-// frame holds the buckets of one shape.
+// frame holds the buckets of one shape. All that depends on the shape is in it,
+// so whoever is late with a frame that was replaced spoils nothing.
 type frame struct {
-	starts []start // starts[e % n]: what bucket e began with
-	span   int64   // length of a bucket, ns
+	until  atomic.Int64 // when the newest bucket ends
+	span   int64        // length of a bucket, ns
+	starts []start      // starts[e % n]: what bucket e began with
 
 	// Buckets are numbered from 0. The newest one is newest; while a goroutine
 	// writes down what buckets began with, rolling is already ahead of newest.
@@ -69,19 +70,25 @@ func (s *start) store(c ledger.Counts) {
 // be positive.
 func (w *Rolling) Init(n int, span time.Duration) {
 	w.base = time.Now()
-	w.first.span = int64(span)
-	w.first.starts = make([]start, n)
+	w.first.init(0, n, span)
 	w.frame.Store(&w.first)
-	w.until.Store(int64(span))
+}
+
+// init makes f n buckets of length span of which bucket e is the newest.
+func (f *frame) init(e int64, n int, span time.Duration) {
+	f.span = int64(span)
+	f.starts = make([]start, n)
+	f.newest.Store(e << clearBits)
+	f.rolling.Store(e << clearBits)
+	f.until.Store((e + 1) * f.span)
 }
 
 // Reshape makes w an empty window of n buckets of length span from now on. It
-// calls before as Roll does. Nobody else may call Reshape or Clear meanwhile.
+// calls before as Roll does. Of two that run at the same time one counts; what
+// is counted while a Clear runs as well may stay in the window.
 func (w *Rolling) Reshape(now int64, n int, span time.Duration, l *ledger.Ledger, before func()) {
-	f := &frame{starts: make([]start, n), span: int64(span)}
-	e := now / f.span
-	f.newest.Store(e << clearBits)
-	f.rolling.Store(e << clearBits)
+	f := &frame{}
+	f.init(now/int64(span), n, span)
 	before()
 	// What is counted from here on belongs to the new window.
 	counts := l.Counts()
@@ -89,7 +96,6 @@ func (w *Rolling) Reshape(now int64, n int, span time.Duration, l *ledger.Ledger
 		f.starts[i].store(counts)
 	}
 	w.frame.Store(f)
-	w.until.Store((e + 1) * f.span)
 }
 
 // Length returns the length of the window.
@@ -116,10 +122,10 @@ func (w *Rolling) Time(now int64) time.Time { return w.base.Add(time.Duration(no
 
 // Due reports whether Roll has to be called before something that happened at
 // now is counted.
-func (w *Rolling) Due(now int64) bool { return now >= w.until.Load() }
+func (w *Rolling) Due(now int64) bool { return now >= w.frame.Load().until.Load() }
 
 // Until returns when the newest bucket ends: from then on a call is due.
-func (w *Rolling) Until() int64 { return w.until.Load() }
+func (w *Rolling) Until() int64 { return w.frame.Load().until.Load() }
 
 // Roll begins the bucket that now lies in, and reports whether it was this
 // call that began it. Before it tries, it calls before: what was known of the
@@ -153,8 +159,6 @@ func (w *Rolling) begin(now int64, clear bool, l *ledger.Ledger, before func()) 
 			e = max(e, last)
 			clears = (clears + 1) & clearMask
 		case e <= last:
-			// Somebody who was late with the frame before has put until out.
-			w.until.CompareAndSwap(0, (last+1)*f.span)
 			return false
 		}
 		next := e<<clearBits | clears
@@ -175,13 +179,12 @@ func (w *Rolling) begin(now int64, clear bool, l *ledger.Ledger, before func()) 
 		for b := max(first, e-n+1); b <= e; b++ {
 			f.starts[b%n].store(counts)
 		}
-		w.until.Store((e + 1) * f.span)
+		f.until.Store((e + 1) * f.span)
 		f.newest.Store(next)
-		if w.frame.Load() != f { // until is that of another frame
-			w.until.Store(0)
-			continue
+		if w.frame.Load() == f {
+			return true
 		}
-		return true
+		// The shape has changed meanwhile.
 	}
 }
 
@@ -196,7 +199,7 @@ func (w *Rolling) Counts(now int64, l *ledger.Ledger) ledger.Counts {
 			continue
 		}
 		oldest := bucket(rolling) - n + 1 // of the buckets in the window
-		if now >= w.until.Load() {
+		if now >= f.until.Load() {
 			oldest = max(oldest, now/f.span-n+1)
 		}
 		if oldest > bucket(newest) {

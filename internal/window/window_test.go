@@ -54,8 +54,8 @@ func TestRolling_EqualsANaiveModel(t *testing.T) {
 		model := naive{n: int64(n), span: span, buckets: map[int64]ledger.Counts{}}
 		now := int64(0)
 		t.Repeat(map[string]func(*rapid.T){
-			"step": func(t *rapid.T) { now += rapid.Int64Range(0, 2*span).Draw(t, "by") },
-			"jump": func(t *rapid.T) { now += span * rapid.Int64Range(0, int64(2*n)).Draw(t, "buckets") },
+			"step": func(t *rapid.T) { now += rapid.Int64Range(0, 2*model.span).Draw(t, "by") },
+			"jump": func(t *rapid.T) { now += model.span * rapid.Int64Range(0, 2*model.n).Draw(t, "buckets") },
 			"success": func(*rapid.T) {
 				w.mark(now, &l, l.Succeed)
 				model.mark(now, ledger.Counts{Success: 1})
@@ -72,9 +72,27 @@ func TestRolling_EqualsANaiveModel(t *testing.T) {
 				w.Clear(now, &l, func() {})
 				clear(model.buckets)
 			},
+			"reshape": func(t *rapid.T) {
+				n := rapid.IntRange(1, 12).Draw(t, "buckets")
+				span := rapid.Int64Range(1, 1000).Draw(t, "span")
+				w.Reshape(now, n, time.Duration(span), &l, func() {})
+				require.False(t, w.Due(now), "the newest bucket has begun")
+				model = naive{n: int64(n), span: span, buckets: map[int64]ledger.Counts{}}
+			},
 			"": func(t *rapid.T) {
 				require.Equal(t, model.counts(now), w.Counts(now, &l))
 				require.Equal(t, model.counts(now), w.Counts(now, &l), "reading changed something")
+				n, span := w.Shape()
+				require.Equal(t, []int64{model.n, model.span}, []int64{int64(n), int64(span)})
+				require.Equal(t, n, w.Buckets())
+				require.Equal(t, time.Duration(n)*span, w.Length())
+				// If nothing more happens, these are the windows to come.
+				require.True(t, w.Suffixes(&l, func(c ledger.Counts, oldestFrom int64) {
+					if oldestFrom >= now {
+						require.Equal(t, model.counts(oldestFrom), c)
+					}
+				}))
+				require.Zero(t, model.counts(w.EmptyFrom()))
 			},
 		})
 	})
