@@ -19,7 +19,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -145,7 +144,7 @@ func TestReadme_TheFirstSampleEndsBeforeLine25AndIsTheHeartOfTheQuickstart(t *te
 
 func TestReadme_EverySampleIsCodeThatIsCompiled(t *testing.T) {
 	for _, sample := range readmeBlocks(t, "go")[1:] {
-		requireCode(t, sample, "readme_test.go")
+		requireCode(t, sample, "readme_test.go", "readme_layers_test.go")
 	}
 }
 
@@ -366,7 +365,7 @@ func TestReadme_TheVersionsAreThoseOfTheModule(t *testing.T) {
 	require.Regexp(t, `(?m)^\s*github.com/go-kratos/kratos/v2 v2\.9\.2$`, string(mod))
 	text := readmeText(t)
 	requireReadmeSays(t, "Go 1.25 or newer, Kratos v2.9.2")
-	for _, version := range regexp.MustCompile(`Kratos v[\d.]*\d`).FindAllString(text, -1) {
+	for _, version := range regexp.MustCompile(`Kratos v\d+\.[\d.]*\d`).FindAllString(text, -1) {
 		require.Equal(t, "Kratos v2.9.2", version)
 	}
 }
@@ -864,6 +863,8 @@ type readmeTransport struct {
 func (t *readmeTransport) Operation() string { return t.operation }
 func (t *readmeTransport) Endpoint() string  { return "127.0.0.1:8000" }
 
+func (t *readmeTransport) Kind() transport.Kind { return transport.KindHTTP }
+
 type httpTransport struct {
 	readmeTransport
 	template string
@@ -939,11 +940,14 @@ func readmeTable(t *testing.T, title string) (rows [][]string) {
 }
 
 // requireCode requires the block to stand in a file, whatever its indentation.
-func requireCode(t *testing.T, block readmeBlock, file string) {
+func requireCode(t *testing.T, block readmeBlock, files ...string) {
 	t.Helper()
-	text, err := os.ReadFile(file)
-	require.NoError(t, err)
-	lines := strings.Split(string(text), "\n")
+	var lines []string
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		lines = append(lines, strings.Split(string(text), "\n")...)
+	}
 	for i := range lines {
 		indent := lines[i][:len(lines[i])-len(strings.TrimLeft(lines[i], "\t"))]
 		if len(lines)-i >= len(block.lines) && slices.EqualFunc(block.lines, lines[i:i+len(block.lines)], func(want, line string) bool {
@@ -952,7 +956,7 @@ func requireCode(t *testing.T, block readmeBlock, file string) {
 			return
 		}
 	}
-	require.Fail(t, "the sample is not in "+path.Base(file), strings.Join(block.lines, "\n"))
+	require.Fail(t, "the sample is not in "+strings.Join(files, ", "), strings.Join(block.lines, "\n"))
 }
 
 // readmeRow returns the row of a table that begins with a cell.

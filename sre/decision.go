@@ -490,8 +490,8 @@ func (d *decision) doubt(now int64, this stretch) {
 		return
 	}
 	// If shedding helped, the ratio would be that of before by the share. It is
-	// nearer to that of before, and not by chance.
-	border := (d.before + min(1, d.before/share)) / 2
+	// by fewer times, nearer to that of before, and not by chance.
+	border := math.Sqrt(d.before * min(1, d.before/share))
 	if d.afterwards {
 		if share > 0.3 {
 			return

@@ -1,0 +1,244 @@
+package selector_test
+
+import (
+	"context"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/group"
+	"github.com/kratos-breaker/breaker/middleware/circuitbreaker"
+	"github.com/kratos-breaker/breaker/selector"
+	"github.com/kratos-breaker/breaker/sre"
+)
+
+const patience = 20 * time.Second
+
+// With BREAKER_RATE=1000, for a machine that has nothing else to do, there are
+// so many calls a second, and the times are those that are promised.
+func load(t *testing.T) (rate int, bound time.Duration) {
+	if n, err := strconv.Atoi(os.Getenv("BREAKER_RATE")); err == nil && n > 0 {
+		return n, 2 * time.Second
+	}
+	t.Parallel()
+	return 150, patience
+}
+
+// service is two nodes behind a discovery, called at a steady rate by a client
+// with a breaker per operation and one per node.
+type service struct {
+	t     *testing.T
+	bound time.Duration
+	rate  int
+	a, b  *backend
+	dir   *directory
+	nodes *selector.Nodes
+
+	mu     sync.Mutex
+	ended  []result
+	opened bool
+}
+
+// result is how a call ended.
+type result struct {
+	at  time.Time
+	err error
+}
+
+func newService(t *testing.T, w *wire, timeout time.Duration, opts ...selector.Option) *service {
+	rate, bound := load(t)
+	s := &service{
+		t: t, rate: rate, bound: bound,
+		a: newBackend(t, w), b: newBackend(t, w), nodes: selector.NewNodes(opts...),
+	}
+	s.dir = newDirectory(w, s.a, s.b)
+	operations := group.NewKeyed(func(key string) *sre.Breaker {
+		return sre.NewBreaker(sre.WithName(key), sre.WithListener(func(e breaker.Event) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.opened = s.opened || e.To == breaker.Open
+		}))
+	})
+	call := w.dial(t, s.dir, timeout, s.nodes.Filter,
+		circuitbreaker.Client(circuitbreaker.WithGroup(operations)), s.nodes.Client())
+	require.Eventually(t, func() bool { // the connections are there
+		return call(t.Context()) == nil && s.a.calls.Load() > 0 && s.b.calls.Load() > 0
+	}, patience, time.Millisecond)
+
+	ctx, stop := context.WithCancel(context.Background())
+	var calls sync.WaitGroup
+	calls.Go(func() {
+		const tick = 5 * time.Millisecond
+		ticker := time.NewTicker(tick)
+		defer ticker.Stop()
+		began, made := time.Now(), 0
+		for ctx.Err() == nil {
+			<-ticker.C
+			for due := int(time.Since(began).Seconds() * float64(s.rate)); made < due; made++ {
+				calls.Go(func() { s.note(call(context.Background())) })
+			}
+		}
+	})
+	t.Cleanup(func() {
+		stop()
+		calls.Wait()
+	})
+	return s
+}
+
+func (s *service) note(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = append(s.ended, result{time.Now(), err})
+}
+
+// eventually waits for a condition, and returns how long that took.
+func (s *service) eventually(what string, done func() bool) time.Duration {
+	s.t.Helper()
+	began := time.Now()
+	require.Eventually(s.t, done, s.bound, 10*time.Millisecond, what)
+	return time.Since(began)
+}
+
+// served waits until, of the calls that end within a second, 99 % are served. It
+// returns how long it took to the beginning of that second, and how many calls
+// failed before it.
+func (s *service) served() (took time.Duration, failed int) {
+	s.t.Helper()
+	const second = time.Second
+	began := time.Now()
+	var from time.Time
+	require.Eventually(s.t, func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		from = time.Now().Add(-second)
+		if from.Before(began) {
+			return false
+		}
+		failed = 0
+		calls, lost := 0, 0
+		for _, r := range s.ended {
+			switch {
+			case r.at.Before(began):
+			case r.at.Before(from):
+				if r.err != nil {
+					failed++
+				}
+			default:
+				calls++
+				if r.err != nil {
+					lost++
+				}
+			}
+		}
+		return calls > s.rate/2 && 100*lost <= calls
+	}, s.bound+second, 10*time.Millisecond, "99 % are served")
+	return from.Sub(began), failed
+}
+
+// share waits until the backend gets so large a share of the calls that end in a
+// quarter of a second.
+func (s *service) share(b *backend, least float64) time.Duration {
+	s.t.Helper()
+	return s.eventually("its share of the calls", func() bool {
+		before, others := b.calls.Load(), s.ends()
+		time.Sleep(250 * time.Millisecond)
+		return float64(b.calls.Load()-before) >= least*float64(s.ends()-others) && s.ends() > others
+	})
+}
+
+func (s *service) ends() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.ended)
+}
+
+// operationOpened reports whether the breaker of the operation has opened, ever.
+func (s *service) operationOpened() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.opened
+}
+
+func (s *service) ejected(b *backend) bool {
+	for l := range s.nodes.Breakers() {
+		if l.Key == b.address {
+			return l.Breaker.Snapshot().State == breaker.Open
+		}
+	}
+	return false
+}
+
+func TestOutage_ADeadNodeOfTwoCostsNeitherTheCallsNorTheOperationItsBreaker(t *testing.T) {
+	for _, w := range wires {
+		for name, kill := range faults {
+			t.Run(w.name+", "+name, func(t *testing.T) {
+				timeout := 2 * time.Second // as by default
+				if name == "hangs" {       // which is only known by it
+					timeout = 500 * time.Millisecond
+				}
+				s := newService(t, w, timeout)
+				s.served()
+
+				kill(s.a)
+				took, failed := s.served()
+				t.Logf("killed: 99 %% of %d calls a second were served after %v, until then %d failed", s.rate, took, failed)
+				require.False(t, s.operationOpened())
+				// gRPC itself does without a node that has no connection.
+				if w.name != "grpc" || name != "refuses" {
+					require.True(t, s.ejected(s.a))
+				}
+
+				s.a.heal()
+				t.Logf("healed: it had its share after %v", s.share(s.a, 0.4))
+				s.eventually("its breaker closes", func() bool { return !s.ejected(s.a) })
+				require.False(t, s.operationOpened())
+			})
+		}
+	}
+}
+
+func TestOutage_IfAllNodesAreDeadProbesStillReachThem(t *testing.T) {
+	for _, w := range wires {
+		t.Run(w.name, func(t *testing.T) {
+			s := newService(t, w, 2*time.Second)
+			s.served()
+			faults["fails"](s.a)
+			faults["fails"](s.b)
+			require.Eventually(t, s.operationOpened, patience, 10*time.Millisecond)
+			time.Sleep(200 * time.Millisecond) // for the calls that were under way
+			for _, b := range []*backend{s.a, s.b} {
+				before := b.calls.Load()
+				require.Eventually(t, func() bool { return b.calls.Load() > before }, patience, 10*time.Millisecond)
+			}
+			s.a.heal()
+			took, _ := s.served()
+			t.Logf("one healed: 99 %% of the calls were served after %v", took)
+			s.b.heal()
+			t.Logf("the other healed: it had its share after %v", s.share(s.b, 0.4))
+		})
+	}
+}
+
+func TestOutage_ANodeThatDiscoveryTakesAwayIsForgotten(t *testing.T) {
+	for _, w := range wires {
+		t.Run(w.name, func(t *testing.T) {
+			s := newService(t, w, 2*time.Second, selector.WithForget(200*time.Millisecond))
+			faults["fails"](s.a)
+			s.eventually("it is ejected", func() bool { return s.ejected(s.a) })
+			s.dir.set(w, s.b)
+			s.eventually("it is forgotten", func() bool { return s.nodes.Keys().Held == 1 })
+			s.served()
+			s.a.heal()
+			s.dir.set(w, s.a, s.b)
+			s.share(s.a, 0.4)
+			require.False(t, s.ejected(s.a))
+			require.Equal(t, 2, s.nodes.Keys().Held)
+		})
+	}
+}
