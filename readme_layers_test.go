@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -117,6 +118,81 @@ func TestReadme_TransportsGuardTheirCalls(t *testing.T) {
 		require.Equal(t, codes.Unavailable, status.Code(err))
 		return errors.Is(err, circuitbreaker.ErrNotAllowed)
 	}, 10*time.Second, time.Millisecond)
+}
+
+func TestReadme_CallsKeepAwayFromADeadNode(t *testing.T) {
+	serve := func(code int) *httptest.Server {
+		return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(code)
+			_, _ = io.WriteString(w, "{}")
+		}))
+	}
+	well, dead := serve(http.StatusOK), serve(http.StatusServiceUnavailable)
+	defer well.Close()
+	defer dead.Close()
+	users, nodes, err := readmeNodes(t.Context(), directory{well.URL, dead.URL})
+	require.NoError(t, err)
+	defer func() { _ = users.Close() }()
+
+	failed := 100
+	require.Eventually(t, func() bool {
+		failed = 0
+		for range 20 {
+			var reply struct{}
+			if users.Invoke(t.Context(), http.MethodGet, "/users/1", nil, &reply) != nil {
+				failed++
+			}
+		}
+		return failed <= 1 // a probe
+	}, 10*time.Second, time.Millisecond)
+	open := 0
+	for l := range nodes.Breakers() {
+		if l.Breaker.Snapshot().State == breaker.Open {
+			open++
+			require.Equal(t, strings.TrimPrefix(dead.URL, "http://"), l.Key)
+		}
+	}
+	require.Equal(t, 1, open)
+}
+
+// directory is a discovery that knows some nodes, which never change.
+type directory []string
+
+func (d directory) GetService(context.Context, string) ([]*registry.ServiceInstance, error) {
+	var all []*registry.ServiceInstance
+	for _, endpoint := range d {
+		all = append(all, &registry.ServiceInstance{ID: endpoint, Name: "users", Endpoints: []string{endpoint}})
+	}
+	return all, nil
+}
+
+func (d directory) Watch(ctx context.Context, name string) (registry.Watcher, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	w := &watcher{ctx: ctx, cancel: cancel, first: make(chan []*registry.ServiceInstance, 1)}
+	all, err := d.GetService(ctx, name)
+	w.first <- all
+	return w, err
+}
+
+type watcher struct {
+	ctx    context.Context
+	cancel func()
+	first  chan []*registry.ServiceInstance
+}
+
+func (w *watcher) Next() ([]*registry.ServiceInstance, error) {
+	select {
+	case all := <-w.first:
+		return all, nil
+	case <-w.ctx.Done():
+		return nil, w.ctx.Err()
+	}
+}
+
+func (w *watcher) Stop() error {
+	w.cancel()
+	return nil
 }
 
 func TestReadme_RulesComeFromAFile(t *testing.T) {
