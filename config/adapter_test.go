@@ -71,10 +71,11 @@ rules:
 
 	rules := make(map[string]string)
 	for l := range r.Breakers() {
-		rules[l.Key] += l.Breaker.Snapshot().Rule + ";"
+		rules[l.Key] = l.Breaker.Snapshot().Rule
 	}
-	require.Equal(t, "rules[2] * http (circuit);rules[0] /mw grpc (off);", rules["/mw"])
-	require.Equal(t, "rules[1] /m.M/* grpc (circuit);", rules["/m.M/Call"])
+	require.Equal(t, "rules[2] * http (circuit)", rules["http:/mw"])
+	require.Equal(t, "rules[0] /mw grpc (off)", rules["grpc:/mw"])
+	require.Equal(t, "rules[1] /m.M/* grpc (circuit)", rules["grpc:/m.M/Call"])
 
 	// One reload for all three.
 	r.Apply(parsed(t, "{default: {algorithm: off}}"))

@@ -40,7 +40,7 @@ func TestBreaker_Conforms(t *testing.T) {
 					opts = append(opts, config.WithListener(l))
 				}
 				r := config.New(sets[0], opts...)
-				b := r.Breaker("http", name)
+				b := r.Breaker("other", name)
 				b.Snapshot()
 				for _, s := range sets[1:] {
 					r.Apply(s)

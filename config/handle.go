@@ -52,6 +52,14 @@ func newHandle(r *Rules, transport, key string, s *shared) *handle {
 	return h
 }
 
+// name tells the handle from that of the same key over another transport.
+func (h *handle) name() string {
+	if h.transport == "" {
+		return h.key
+	}
+	return h.transport + ":" + h.key
+}
+
 // ruleIn returns the rule of the handle in a set.
 func (h *handle) ruleIn(s *Set) *rule {
 	if h.shared != nil {
@@ -182,13 +190,13 @@ func (h *handle) make(k kind, r *rule) breaker.Controller {
 	listener := func(e breaker.Event) { h.changed(k, e) }
 	switch k {
 	case kindCircuit:
-		return circuit.NewBreaker(append(r.policy.Circuit.options(), circuit.WithName(h.key), circuit.WithListener(listener))...)
+		return circuit.NewBreaker(append(r.policy.Circuit.options(), circuit.WithName(h.name()), circuit.WithListener(listener))...)
 	case kindOff:
 		// It counts, and can be overruled, and never opens by itself.
 		never := circuit.WithOpenWhen(0, func(circuit.Counts) bool { return false })
-		return circuit.NewBreaker(never, circuit.WithName(h.key), circuit.WithListener(listener))
+		return circuit.NewBreaker(never, circuit.WithName(h.name()), circuit.WithListener(listener))
 	}
-	return sre.NewBreaker(append(r.policy.Sre.options(), sre.WithName(h.key), sre.WithListener(listener))...)
+	return sre.NewBreaker(append(r.policy.Sre.options(), sre.WithName(h.name()), sre.WithListener(listener))...)
 }
 
 // changed is told of every change of the state of a breaker.

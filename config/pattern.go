@@ -10,10 +10,10 @@ type pattern struct {
 	text string
 	// literal is the text up to the first character with a meaning of its own.
 	literal string
-	// glob is what a beginning of the key, or all of it, has to match; "" if
-	// literal is all there is to match.
+	// glob is what the key has to match, or with rest its part up to some slash;
+	// "" if literal is all there is to match.
 	glob string
-	rest bool // whether anything may follow
+	rest bool // whether the text ends in *, so that anything may follow
 }
 
 const maxPattern = 256 // bytes; a group shortens longer keys
@@ -36,7 +36,7 @@ func parsePattern(text string) (p pattern, problem string) {
 		p.literal = body
 		return p, ""
 	}
-	p.literal, p.glob = body[:i], body
+	p.literal, p.glob = body[:i], text
 	if _, err := path.Match(p.glob, ""); err != nil {
 		return p, `want a pattern without an open [ or a single \ at its end`
 	}
@@ -54,11 +54,16 @@ func (p *pattern) matches(key string) bool {
 		return false
 	case p.glob == "":
 		return p.rest || key == p.literal
-	case !p.rest:
-		ok, _ := path.Match(p.glob, key)
+	}
+	if ok, _ := path.Match(p.glob, key); ok || !p.rest {
 		return ok
 	}
-	for i := len(p.literal); i <= len(key); i++ {
+	// The * at the end takes what follows up to a slash. What follows that one
+	// may be anything.
+	for i := len(p.literal); i < len(key); i++ {
+		if key[i] != '/' {
+			continue
+		}
 		if ok, _ := path.Match(p.glob, key[:i]); ok {
 			return true
 		}

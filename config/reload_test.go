@@ -90,7 +90,7 @@ func TestRules_AnotherAlgorithmTakesOverWhenTheBreakerIsClosed(t *testing.T) {
 		require.Equal(t, "default (circuit)", b.Snapshot().Rule)
 		requireChain(t, events)
 		require.Equal(t, breaker.Closed, events[len(events)-1].To)
-		require.Equal(t, "/x", events[0].Snapshot.Name)
+		require.Equal(t, "http:/x", events[0].Snapshot.Name)
 		require.Equal(t, "default (circuit)", events[0].Snapshot.Rule)
 	})
 }
@@ -246,7 +246,6 @@ func TestRules_TheReportNamesTheBreakersThatChange(t *testing.T) {
 	r.Breaker("grpc", "/a1").Snapshot()
 	report := r.Apply(parsed(t, `{rules: [{match: /a*, sre: {success: 0.9}}, {match: /c}, {match: /b, algorithm: off}], keys: {limit: 7}}`))
 	require.Equal(t, config.Report{
-		Warnings: []string{"keys: takes effect when the rules are loaded anew"},
 		Changes: []config.Change{
 			{"grpc", "/a1", config.Match{"rules[0] /a* (sre)", "{}"}, config.Match{"rules[0] /a* (sre)", `{"sre":{"success":0.9}}`}},
 			{"http", "/a1", config.Match{"rules[0] /a* (sre)", "{}"}, config.Match{"rules[0] /a* (sre)", `{"sre":{"success":0.9}}`}},
@@ -274,6 +273,60 @@ func TestRules_AListenerMayCallBackAndMayPanic(t *testing.T) {
 	require.Equal(t, "default (off)", b.Snapshot().Rule)
 	require.Zero(t, fail(b, 1))
 	require.Equal(t, []breaker.State{breaker.Open, breaker.Closed}, slices.Compact(states))
+}
+
+// Apply held a lock while it told the listeners of a breaker that it switched
+// off, so that one which called Apply waited for itself.
+func TestRules_AListenerMayApplyRulesWhileRulesAreApplied(t *testing.T) {
+	var r *config.Rules
+	told := 0
+	r = config.New(parsed(t, threeFailures), config.WithListener(func(e breaker.Event) {
+		if e.To == breaker.Closed {
+			told++
+			r.Apply(parsed(t, `{}`))
+		}
+	}))
+	b := r.Breaker("http", "/x")
+	fail(b, 3)
+	applied := make(chan struct{})
+	go func() {
+		defer close(applied)
+		r.Apply(parsed(t, `{default: {algorithm: off}}`))
+	}()
+	select {
+	case <-applied:
+	case <-time.After(patience):
+		require.FailNow(t, "it hangs")
+	}
+	require.Equal(t, 1, told)
+	require.Equal(t, "default (sre)", b.Snapshot().Rule)
+	require.Equal(t, config.Reloads{Applied: 2}, r.Reloads())
+}
+
+// Changed limits of keys took effect only when the rules were loaded anew.
+func TestRules_ChangedLimitsOfKeysTakeEffectAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := config.New(parsed(t, `{keys: {limit: 1, idle: 1h}}`))
+		held := func(want breaker.Keys) { // asks for three keys
+			t.Helper()
+			for _, key := range []string{"/a", "/b", "/c"} {
+				succeed(r.Breaker("http", key), 1)
+			}
+			require.Equal(t, want, r.Keys())
+		}
+		held(breaker.Keys{Held: 1, Limit: 1, Overflows: 2})
+		require.Empty(t, r.Apply(parsed(t, `{keys: {limit: 2, idle: 1h}}`)).Warnings)
+		held(breaker.Keys{Held: 2, Limit: 2, Overflows: 3})
+		r.Apply(parsed(t, `{}`))
+		held(breaker.Keys{Held: 3, Limit: 256, Overflows: 3})
+		r.Apply(parsed(t, `{keys: {limit: 1, idle: 1m}}`))
+		held(breaker.Keys{Held: 3, Limit: 1, Overflows: 3})
+		for range 3 {
+			time.Sleep(time.Minute)
+			succeed(r.Breaker("http", "/d"), 1)
+		}
+		require.Equal(t, 1, r.Keys().Held, "the idle ones made room for one")
+	})
 }
 
 func TestNew_PanicsForWhatIsNil(t *testing.T) {

@@ -126,22 +126,32 @@ func (r *Rules) Reloads() Reloads {
 // that begin meanwhile have the one set or the other, whole. A set that says the
 // same is no change. It panics if set is nil.
 //
-// Breakers change in place, and keep what the package documentation says. Changed
-// limits of keys take effect when the rules are loaded anew; there is a warning.
+// Breakers change in place, and keep what the package documentation says. A lower
+// limit of keys leaves those that there are; with a higher one, keys that were
+// beyond it get breakers of their own, which begin closed.
 //
-// It costs a look at every breaker. A listener that panics makes Apply panic,
-// with the set in force.
+// It costs a look at every breaker. A listener may call Apply, too. One that
+// panics makes Apply panic, with the set in force.
 func (r *Rules) Apply(set *Set) Report {
 	if set == nil {
 		panic("config: Apply: the set is nil")
 	}
 	report, changed := r.apply(set)
-	if changed && r.options.report != nil {
+	if !changed {
+		return report
+	}
+	for h := range r.handles {
+		h.current() // no lock is held: it may lead to a listener
+	}
+	r.prune(r.set.Load())
+	if r.options.report != nil {
 		r.options.report(report)
 	}
 	return report
 }
 
+// apply puts the set in force, of which each handle makes itself what it says
+// when it is next looked at.
 func (r *Rules) apply(set *Set) (report Report, changed bool) {
 	r.applying.Lock()
 	defer r.applying.Unlock()
@@ -151,11 +161,9 @@ func (r *Rules) apply(set *Set) (report Report, changed bool) {
 		r.unchanged.Add(1)
 		return report, false
 	}
-	if text(before.keys) != text(set.keys) {
-		report.Warnings = append(report.Warnings, "keys: takes effect when the rules are loaded anew")
-	}
 	r.applied.Add(1)
 	r.set.Store(set)
+	r.nodes.Reconfigure(set.keys.options()...)
 	for h := range r.handles {
 		from, to := h.ruleIn(before), h.ruleIn(set)
 		if from.name != to.name || from.text != to.text {
@@ -164,9 +172,7 @@ func (r *Rules) apply(set *Set) (report Report, changed bool) {
 				From: Match{from.String(), from.text}, To: Match{to.String(), to.text},
 			})
 		}
-		h.current()
 	}
-	r.prune(set)
 	slices.SortFunc(report.Changes, func(a, b Change) int {
 		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Transport, b.Transport))
 	})
@@ -199,11 +205,14 @@ func (r *Rules) Breaker(transport, key string) breaker.Controller {
 }
 
 // Breakers lists the breakers. Each key has up to one for each kind of transport,
-// and the keys beyond the limit one for each of their rules.
+// and the keys beyond the limit one for each of their rules. So that one can tell
+// those of a key apart, the Key here, and the name in snapshots, events and
+// errors, is "http:" or "grpc:" and the key; it is the key alone for calls over
+// any other transport.
 func (r *Rules) Breakers() iter.Seq[breaker.Listed] {
 	return func(yield func(breaker.Listed) bool) {
 		for h := range r.handles {
-			if !yield(breaker.Listed{Key: h.key, Overflow: h.shared != nil, Breaker: h}) {
+			if !yield(breaker.Listed{Key: h.name(), Overflow: h.shared != nil, Breaker: h}) {
 				return
 			}
 		}

@@ -164,6 +164,27 @@ func TestRules_HTTPAndGRPCHaveBreakersOfTheirOwn(t *testing.T) {
 	require.Len(t, slices.Collect(r.Breakers()), 3)
 }
 
+// Both breakers of a key were listed, and named in events, by the key alone.
+func TestRules_TheBreakersOfAKeyHaveDifferentNames(t *testing.T) {
+	var events []string
+	r := config.New(parsed(t, threeFailures), config.WithListener(func(e breaker.Event) { events = append(events, e.Snapshot.Name) }))
+	for _, transport := range []string{"http", "grpc", "other"} {
+		fail(r.Breaker(transport, "/x"), 3)
+	}
+	names := []string{"http:/x", "grpc:/x", "/x"}
+	require.Equal(t, names, events)
+	var listed []string
+	for l := range r.Breakers() {
+		require.Equal(t, l.Key, l.Breaker.Snapshot().Name)
+		listed = append(listed, l.Key)
+	}
+	require.ElementsMatch(t, names, listed)
+	_, err := r.Breaker("grpc", "/x").Acquire()
+	var rejected *breaker.RejectedError
+	require.ErrorAs(t, err, &rejected)
+	require.Equal(t, "grpc:/x", rejected.Name())
+}
+
 func TestRules_KeysBeyondTheLimitShareABreakerWithThoseOfTheSameRule(t *testing.T) {
 	r := config.New(parsed(t, `{default: {algorithm: circuit, circuit: {consecutive_failures: 3}}, rules: [{match: /off/*, algorithm: off}, {match: /b*}], keys: {limit: 2}}`))
 	for _, key := range []string{"/a", "/b"} {
@@ -183,7 +204,7 @@ func TestRules_KeysBeyondTheLimitShareABreakerWithThoseOfTheSameRule(t *testing.
 		listed = append(listed, fmt.Sprint(l.Key, " ", l.Overflow, " ", l.Breaker.Snapshot().Rule))
 	}
 	require.ElementsMatch(t, []string{
-		"/a false default (circuit)", "/b false rules[1] /b* (circuit)",
+		"http:/a false default (circuit)", "http:/b false rules[1] /b* (circuit)",
 		" true default (circuit)", " true rules[0] /off/* (off)", " true rules[1] /b* (circuit)",
 	}, listed)
 	require.NotZero(t, r.Keys().Overflows)
@@ -224,6 +245,20 @@ func TestRules_AnEmptyKeyIsAKeyAndALongOneIsShortened(t *testing.T) {
 	require.Len(t, slices.Collect(r.Breakers()), 3)
 }
 
+// Each byte of a key was the end of what a pattern was compared with, so one of
+// 64 KB took 18 s, at every call if it was beyond the limit of keys.
+func TestSet_ALongKeyIsMatchedByItsBeginningAtOnce(t *testing.T) {
+	s := parsed(t, `{rules: [{match: "/v1/*/x*"}, {match: "/v1/*end"}, {match: /v1/a*}]}`)
+	for _, long := range []string{"/v1/" + strings.Repeat("a", 10e6) + "end", "/v1/a" + strings.Repeat("/", 10e6) + "end"} {
+		began := time.Now()
+		require.Equal(t, "rules[2] /v1/a* (sre)", s.Match("http", long).Rule)
+		require.Less(t, time.Since(began), patience)
+		r := config.New(s)
+		require.Equal(t, "rules[2] /v1/a* (sre)", r.Breaker("http", long).Snapshot().Rule, "the group shortens it")
+	}
+	require.Equal(t, "rules[1] /v1/*end (sre)", s.Match("http", "/v1/aend").Rule)
+}
+
 func TestRules_AnIdleBreakerMakesRoomAndItsHolderGetsTheNextOne(t *testing.T) {
 	for _, rule := range []string{`{}`, `{mode: dry-run}`, `{algorithm: off}`, `{algorithm: circuit, circuit: {failure_rate: [{ratio: 1, min_calls: 5, period: 1s}]}}`} {
 		synctest.Test(t, func(t *testing.T) {
@@ -238,7 +273,7 @@ func TestRules_AnIdleBreakerMakesRoomAndItsHolderGetsTheNextOne(t *testing.T) {
 			succeed(held, 1)
 			require.EqualValues(t, 2, r.Keys().Overflows, "its key is beyond the limit now")
 			for l := range r.Breakers() {
-				require.NotEqual(t, "/a", l.Key)
+				require.NotEqual(t, "http:/a", l.Key)
 			}
 		})
 	}

@@ -200,8 +200,18 @@ func (s *Set) Match(transport, key string) Match {
 	return Match{Rule: r.String(), Settings: r.text}
 }
 
-// find returns the first rule that matches. It costs a look at each rule.
+const (
+	maxKey    = 256 // bytes
+	beginning = 242
+)
+
+// find returns the first rule that matches. It costs a look at each rule. Of a
+// longer key it sees what a group leaves of it, the beginning before a hash: so
+// it has the same rule within the limit and beyond, and no key costs too much.
 func (s *Set) find(transport, key string) *rule {
+	if len(key) > maxKey {
+		key = key[:beginning] + "#"
+	}
 	for _, r := range s.rules {
 		if (r.transport == "" || r.transport == transport) && r.match.matches(key) {
 			return r

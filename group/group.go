@@ -38,10 +38,10 @@ type Group[T any] struct {
 	settled atomic.Pointer[map[string]*entry[T]]
 	recent  sync.Map
 	size    atomic.Int64
-	limit   int64
+	limit   atomic.Int64
 	// removals is odd while entries are taken out.
 	removals atomic.Uint64
-	idle     time.Duration
+	idle     atomic.Int64 // ns
 
 	base      time.Time
 	nextSweep atomic.Int64 // ns since base
@@ -72,8 +72,8 @@ const (
 	evicted
 )
 
-// Option configures a group. A value out of its range makes the constructor
-// panic.
+// Option configures a group. A value out of its range makes the constructor, or
+// Reconfigure, panic.
 type Option func(*options)
 
 type options struct {
@@ -115,6 +115,13 @@ func NewGroup[T any](factory func() T, opts ...Option) *Group[T] {
 // key of the overflow value is "".
 func NewKeyed[T any](factory func(key string) T, opts ...Option) *Group[T] {
 	mustMake(factory == nil)
+	g := &Group[T]{factory: factory, base: time.Now()}
+	g.use(newOptions(opts))
+	g.clearLocked()
+	return g
+}
+
+func newOptions(opts []Option) options {
 	o := options{limit: defaultLimit, idle: defaultIdle}
 	for _, opt := range opts {
 		if opt == nil {
@@ -128,10 +135,31 @@ func NewKeyed[T any](factory func(key string) T, opts ...Option) *Group[T] {
 	if o.idle < time.Millisecond || o.idle > 8760*time.Hour {
 		panic(fmt.Sprintf("group: WithIdle(%v): want a duration in [1ms, 8760h]", o.idle))
 	}
-	g := &Group[T]{factory: factory, limit: int64(o.limit), idle: o.idle, base: time.Now()}
-	g.nextSweep.Store(int64(o.idle))
-	g.clearLocked()
-	return g
+	return o
+}
+
+// Reconfigure gives the group other options, for the Gets from now on; one that
+// is not given has its default. It panics as NewGroup does, and then nothing has
+// changed.
+//
+// A lower limit takes no key away: those that there are stay until they are idle,
+// and new ones share the overflow value until fewer than the limit are left. With
+// a higher one, the next Get of a key that shared the overflow value makes a
+// value of its own. With another time for [WithIdle], the next look for values
+// that nobody asks for is due when it has passed.
+func (g *Group[T]) Reconfigure(opts ...Option) {
+	o := newOptions(opts)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.use(o)
+}
+
+func (g *Group[T]) use(o options) {
+	g.limit.Store(int64(o.limit))
+	if g.idle.Swap(int64(o.idle)) != int64(o.idle) {
+		// Whatever was noted as unused by now, was so for that long by then.
+		g.nextSweep.Store(int64(time.Since(g.base) + o.idle))
+	}
 }
 
 func keyless[T any](factory func() T) func(string) T {
@@ -205,7 +233,7 @@ func (g *Group[T]) reserve(key string) *entry[T] {
 	}
 	// Without this look a group that is full would take the lock for each key
 	// that is not in it. Neither the size nor the keys may change between.
-	if r := g.removals.Load(); r%2 == 0 && g.size.Load() >= g.limit && g.lookup(key) == nil && g.removals.Load() == r {
+	if r := g.removals.Load(); r%2 == 0 && g.size.Load() >= g.limit.Load() && g.lookup(key) == nil && g.removals.Load() == r {
 		return g.overflow.Load()
 	}
 	g.mu.Lock()
@@ -215,7 +243,7 @@ func (g *Group[T]) reserve(key string) *entry[T] {
 	} else if e != nil {
 		g.removeLocked(e) // its evictor has not come round to it yet
 	}
-	if g.size.Load() >= g.limit {
+	if g.size.Load() >= g.limit.Load() {
 		return g.overflow.Load()
 	}
 	return g.addLocked(key)
@@ -295,7 +323,7 @@ func (g *Group[T]) removeLocked(es ...*entry[T]) {
 // sweep evicts what has not been used since the last sweep and is idle.
 func (g *Group[T]) sweep() {
 	now, next := int64(time.Since(g.base)), g.nextSweep.Load()
-	if now < next || !g.nextSweep.CompareAndSwap(next, now+int64(g.idle)) {
+	if now < next || !g.nextSweep.CompareAndSwap(next, now+g.idle.Load()) {
 		return // somebody else does it
 	}
 	var gone []*entry[T]
@@ -366,7 +394,7 @@ func (g *Group[T]) clearLocked() {
 func (g *Group[T]) Len() int { return int(g.size.Load()) }
 
 // Limit returns how many keys the group holds at most.
-func (g *Group[T]) Limit() int { return int(g.limit) }
+func (g *Group[T]) Limit() int { return int(g.limit.Load()) }
 
 // All iterates over the keys and values that are there, in no order and
 // without the overflow value. Looking does not count as asking for a value.

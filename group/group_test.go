@@ -218,6 +218,9 @@ func TestOption_OutOfRangePanicsWithItsNameValueAndRange(t *testing.T) {
 		}
 		require.PanicsWithValue(t, c.want, func() { group.NewGroup(func() int { return 0 }, c.opt) })
 		require.PanicsWithValue(t, c.want, func() { group.NewKeyed(func(string) int { return 0 }, c.opt) })
+		g := group.NewGroup(func() int { return 0 }, group.WithLimit(3))
+		require.PanicsWithValue(t, c.want, func() { g.Reconfigure(group.WithLimit(5), c.opt) })
+		require.Equal(t, 3, g.Limit(), "nothing has changed")
 	}
 	for _, opt := range []group.Option{
 		group.WithLimit(1), group.WithLimit(math.MaxInt), group.WithIdle(time.Millisecond), group.WithIdle(year),
@@ -233,6 +236,45 @@ func TestOption_TheLastOfAKindCounts(t *testing.T) {
 	g.Get("b")
 	require.Equal(t, 2, g.Len())
 	require.Zero(t, g.Overflows())
+}
+
+func TestReconfigure_AnOptionThatIsNotGivenHasItsDefault(t *testing.T) {
+	g := group.NewGroup(new(maker).item, group.WithLimit(1))
+	require.Equal(t, 1, g.Limit())
+	g.Reconfigure()
+	require.Equal(t, 256, g.Limit())
+}
+
+func TestReconfigure_ALowerLimitTakesNoKeyAwayAndAHigherOneLetsThemIn(t *testing.T) {
+	g := group.NewGroup(new(maker).item, group.WithLimit(2))
+	a, b, overflow := g.Get("a"), g.Get("b"), g.Get("c")
+	g.Reconfigure(group.WithLimit(1))
+	require.Same(t, a, g.Get("a"))
+	require.Same(t, b, g.Get("b"))
+	require.Same(t, overflow, g.Get("d"))
+	g.Reconfigure(group.WithLimit(3))
+	require.NotSame(t, overflow, g.Get("c"))
+	require.Same(t, overflow, g.Get("d"))
+	require.Equal(t, 3, g.Len())
+	require.EqualValues(t, 3, g.Overflows())
+}
+
+func TestReconfigure_RacesWithGets(t *testing.T) {
+	const most = 8
+	g := group.NewGroup(new(maker).item, group.WithLimit(most))
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for i := range 2000 {
+				require.NotNil(t, g.Get(fmt.Sprint(i%20)))
+			}
+		})
+	}
+	for i := range 2000 {
+		g.Reconfigure(group.WithLimit(1+i%most), group.WithIdle(time.Duration(1+i%2)*time.Millisecond))
+	}
+	wg.Wait()
+	require.LessOrEqual(t, g.Len(), most)
 }
 
 func TestOption_TheDefaultLimitIs256(t *testing.T) {

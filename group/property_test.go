@@ -129,6 +129,19 @@ func propertyOfAGroup(t *testing.T) {
 					m.clear()
 				}
 			},
+			"Reconfigure": func(t *rapid.T) {
+				if rapid.IntRange(0, 2).Draw(t, "rarely") != 0 {
+					return
+				}
+				m.limit = rapid.IntRange(1, 12).Draw(t, "limit")
+				if was := m.idle; rapid.Bool().Draw(t, "another time") {
+					m.idle = time.Duration(rapid.Int64Range(int64(time.Millisecond), int64(time.Second)).Draw(t, "idle"))
+					if m.idle != was {
+						m.nextRound = time.Now().Add(m.idle)
+					}
+				}
+				g.Reconfigure(group.WithLimit(m.limit), group.WithIdle(m.idle))
+			},
 			"Reset": func(t *rapid.T) {
 				if rapid.IntRange(0, 4).Draw(t, "rarely") == 0 {
 					generation = fmt.Sprint(serial, " ", m.overflows, " ", time.Now())

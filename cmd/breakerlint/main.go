@@ -61,6 +61,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 		flags.Usage()
 		return 2
 	}
+	for _, operation := range flags.Args()[1:] {
+		if strings.HasPrefix(operation, "-") { // package flag takes it for an operation
+			fmt.Fprintf(stderr, "breakerlint: %s: want flags before the file\n", operation)
+			return 2
+		}
+	}
 	set, err := read(flags.Arg(0), *section, *asKratos, *prefix)
 	if err != nil {
 		fmt.Fprintln(stderr, err)

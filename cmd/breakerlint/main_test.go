@@ -91,6 +91,10 @@ func TestBreakerlint_WhatCannotBeReadExitsWith1AndAWrongUseWith2(t *testing.T) {
 		require.Equal(t, 2, code, args)
 		require.Contains(t, stderr, "usage: breakerlint")
 	}
-	_, _, code := lint(t, "", "-h")
+	// A flag after the file was taken for an operation: -strict did nothing.
+	_, stderr, code := lint(t, "{}", "FILE", "-strict")
+	require.Equal(t, 2, code)
+	require.Contains(t, stderr, "breakerlint: -strict: want flags before the file")
+	_, _, code = lint(t, "", "-h")
 	require.Zero(t, code)
 }

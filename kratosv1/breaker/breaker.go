@@ -2,8 +2,9 @@
 // the import line.
 //
 // It decides as that package does, by the formula of the SRE book, to the last
-// bit; with [WithAdaptive], as sre.NewBreaker does, which recovers sooner. What
-// else differs from Kratos v1 is listed in docs/migrate.md.
+// bit, if K is the inverse of a float64: 1.5 and 2 are, 1.8 is off by its last bit.
+// With [WithAdaptive], it decides as sre.NewBreaker does, which recovers sooner.
+// What else differs from Kratos v1 is listed in docs/migrate.md.
 package breaker
 
 import (
