@@ -83,6 +83,7 @@ type decision struct {
 	memory     stretch // of the shedding, fading
 	lasted     float64 // ns of it
 	low        stretch // of it, what was far below peak
+	again      int64   // since when capacity is doubted instead of the shedding; 0 if it is not
 	peak       float64 // the most successes in a stretch, fading
 
 	now     stretch // what happens at present
@@ -286,14 +287,17 @@ func (d *decision) succeed(now int64, flight uint64, random func() float64) {
 // less to do than it can, as far as it is known: the load has to grow in spite of
 // what fails then.
 func (d *decision) yield() float64 {
-	if d.capacity == 0 {
+	switch {
+	case d.again > 0:
+		return 1
+	case d.capacity == 0:
 		// What fails even when there is little to do is not overload.
 		return min(1, (d.low.success+8)/(d.low.ended+8))
 	}
 	// If fewer succeed than when more were made, the backend can do more, but
 	// takes bursts badly.
-	expected := d.capacity * d.lasted
-	return min(1, (d.memory.success+math.Sqrt(expected))/max(1, expected))
+	expected := max(1, d.capacity*d.lasted)
+	return min(1, (d.memory.success+math.Sqrt(expected))/expected)
 }
 
 func (d *decision) shed(now int64, cause string, afterwards bool) {
@@ -301,7 +305,7 @@ func (d *decision) shed(now int64, cause string, afterwards bool) {
 	d.afterwards, d.pure = afterwards, afterwards
 	d.rejected, d.nextProbe = now, now
 	d.credit, d.late = earnPure, 0
-	d.low, d.peak, d.lasted = stretch{}, 0, 0
+	d.low, d.peak, d.lasted, d.again = stretch{}, 0, 0, 0
 	if afterwards {
 		d.capacity = 0 // it is just coming back
 	}
@@ -482,7 +486,7 @@ func (d *decision) doubt(now int64, this stretch) {
 	if d.afterwards {
 		wait = doubtAfterDown
 	}
-	if now-d.since < wait || m.ended < 8 || m.asked == 0 {
+	if now-max(d.since, d.again) < wait || m.ended < 8 || m.asked == 0 {
 		return
 	}
 	share, ratio := m.allowed/m.asked, m.success/m.ended
@@ -499,6 +503,13 @@ func (d *decision) doubt(now int64, this stretch) {
 		border = 0.65
 	}
 	if ratio < border-1.5*math.Sqrt(border*(1-border)/m.ended) {
+		if d.capacity > 0 && d.again == 0 {
+			// What was earned for a capacity that the backend has no more fails, too.
+			// Without it, look again.
+			d.again = now
+			d.memory, d.credit = stretch{}, min(d.credit, 1)
+			return
+		}
 		d.pardoned = now + pardon
 		d.become(calm, now, "fewer calls do not help")
 	}

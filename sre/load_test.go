@@ -102,6 +102,23 @@ func TestRegression_SheddingThatHadJustBegunSeemedNotToHelp(t *testing.T) {
 	}
 }
 
+// A backend that can do less and less is no limiter that takes no bursts. Taken
+// for one, it got more calls, of which half failed, and that looked as if shedding
+// did not help: for 20 s it got all calls.
+func TestRegression_AFallingCapacityMadeSheddingSeemToBeOfNoHelp(t *testing.T) {
+	for _, rate := range []float64{100, 1000} {
+		for _, first := range []float64{0.3, 0.5} {
+			inTraffic(t, rate, 1, func(t *testing.T, tr *traffic) {
+				tr.during(10*time.Second, up)
+				tr.during(20*time.Second, bucket(rate*first, 5))
+				tr.during(10*time.Second, bucket(rate*0.1, 5))
+				calls := tr.during(time.Minute, bucket(rate*0.1, 5))
+				require.LessOrEqual(t, allowed(calls)/60/(rate*0.1), 2.2)
+			})
+		}
+	}
+}
+
 // A limiter that takes no bursts rejects calls at any load, the more the more
 // there are. Each success earned 1.15 calls, of which then fewer and fewer were
 // made: of what the limiter let through before, 21 to 34 % were left.

@@ -152,7 +152,11 @@ func Client(opts ...Option) middleware.Middleware {
 			if classify == nil {
 				classify = o.classify
 			}
-			outcome = adapter.Outcome(ctx, err, classify)
+			if err == nil && classify == nil { // nearly every call
+				outcome = breaker.Success
+			} else {
+				outcome = adapter.Outcome(ctx, err, classify)
+			}
 			return reply, err
 		}
 	}

@@ -93,6 +93,35 @@ func TestOption_DefaultBreakersOfTwoClientsAreApart(t *testing.T) {
 	}
 }
 
+// rules let b decide for every call.
+type rules struct {
+	b        *permits
+	classify breaker.Classifier
+}
+
+func (r rules) Admit(string, string) (breaker.Permit, breaker.Classifier, error) {
+	p, err := r.b.Acquire()
+	return p, r.classify, err
+}
+
+func TestOption_ClassifierOfARuleCountsBeforeTheOther(t *testing.T) {
+	says := func(o breaker.Outcome) breaker.Classifier { return func(error) breaker.Outcome { return o } }
+	for _, c := range []struct {
+		rule breaker.Classifier
+		want breaker.Outcome
+	}{
+		{says(breaker.Failure), breaker.Failure},
+		{nil, ignored},
+	} {
+		b := &permits{}
+		m := circuitbreaker.Client(circuitbreaker.WithKey(func(context.Context, any) string { return operation }),
+			circuitbreaker.WithClassifier(says(ignored)), circuitbreaker.WithRules(rules{b, c.rule}))
+		_, _ = m(answer(nil, nil))(t.Context(), nil)
+		_, _ = m(answer(nil, errBackend))(t.Context(), nil)
+		require.Equal(t, []breaker.Outcome{c.want, c.want}, b.outcomes())
+	}
+}
+
 func TestOption_ClassifierIsAskedOncePerAllowedCallAndNeverForARejection(t *testing.T) {
 	b := &permits{}
 	var asked []error
