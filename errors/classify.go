@@ -316,7 +316,7 @@ func WithoutCause(ctx context.Context, err error) error {
 		inner = u.Err
 	}
 	for ; inner != nil; inner = errors.Unwrap(inner) {
-		if reflect.TypeOf(inner).Comparable() && inner == cause { //nolint:errorlint // the point of it
+		if reflect.ValueOf(inner).Comparable() && inner == cause { //nolint:errorlint // the point of it
 			return context.Canceled
 		}
 	}

@@ -413,3 +413,21 @@ func TestClassifyCall_AnAnswerThatResemblesTheCauseOfTheCancellationCounts(t *te
 	cancel(kratosError(503, "DOWN"))
 	require.Equal(t, failure, errors.ClassifyCall(ctx, kratosError(503, "DOWN")))
 }
+
+type many []string
+
+func (m many) Error() string { return m[0] }
+
+type around struct{ err error }
+
+func (a around) Error() string { return a.err.Error() }
+
+// Comparing a struct whose field holds what cannot be compared panics.
+func TestRegression_ACauseThatCannotBeComparedMadeTheCallPanic(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cause := around{many{"shut down"}}
+	cancel(cause)
+	require.NotPanics(t, func() {
+		require.Equal(t, breaker.Failure, errors.ClassifyCall(ctx, cause))
+	})
+}

@@ -45,6 +45,7 @@ func (n *Nodes) Filter(ctx context.Context, nodes []kratos.Node) []kratos.Node {
 		if k == nil || !k.rejects.Load() {
 			continue
 		}
+		k.use() // calls do not show it: it gets none
 		alive = append(alive, k.alive.Load())
 		if oldest == nil || k.asked.Load() < oldest.asked.Load() {
 			oldest, at = k, i

@@ -269,6 +269,26 @@ func TestFilter_KeepsTheShareIfAnAddressIsOfferedTwice(t *testing.T) {
 
 // Kratos applies the filters in the order given. One that comes later and takes
 // the probed node away makes the call fail, but costs nothing more.
+func TestFilter_ALaterFilterThatAppendsToAProbeLeavesTheNodesAsTheyAre(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(t, nodesOf(2), selector.WithCircuitBreaker(func() *circuit.Breaker {
+			return circuit.NewBreaker(circuit.WithConsecutiveFailures(3), circuit.WithDelay(time.Second))
+		}))
+		p.eject(a)
+		offered, want := p.offered, slices.Clone(p.offered)
+		time.Sleep(time.Second)
+		for probed := false; !probed; {
+			_, _ = p.nodes.Client()(func(ctx context.Context, _ any) (any, error) {
+				left := p.nodes.Filter(ctx, offered)
+				probed = left[0].Address() == a
+				_ = append(left, nodesOf(3)[2])
+				return nil, nil
+			})(peered(t), nil)
+		}
+		require.Equal(t, want, offered)
+	})
+}
+
 func TestFilter_ALaterFilterDoesNotKeepTheProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPool(t, nodesOf(2), selector.WithCircuitBreaker(func() *circuit.Breaker {

@@ -22,7 +22,7 @@ type node struct {
 	alive   atomic.Uint64 // of a node that rejects: the moment of its last sign of life
 	asked   atomic.Uint64 // and that at which it was last asked for a probe
 
-	used atomic.Bool  // whether a call to it has ended since Nodes were last tidied
+	used atomic.Bool  // whether a call to it ended, or the filter weighed it, since Nodes were last tidied
 	seen atomic.Int64 // when it was known to be there, ns since Nodes.base
 	gone bool         // whether it was forgotten
 }
@@ -31,9 +31,7 @@ type node struct {
 // there are too many.
 func (n *Nodes) nodeOf(address string) *node {
 	if k := (*n.known.Load())[address]; k != nil {
-		if !k.used.Load() { // a store for each call would be a cache line for all
-			k.used.Store(true)
-		}
+		k.use()
 		return k
 	}
 	if len(*n.known.Load()) >= n.limit {
@@ -60,6 +58,13 @@ func (n *Nodes) nodeOf(address string) *node {
 	known[address] = k
 	n.known.Store(&known)
 	return k
+}
+
+// use notes that the node is there still.
+func (k *node) use() {
+	if !k.used.Load() { // a store for each call would be a cache line for all
+		k.used.Store(true)
+	}
 }
 
 // setRejects notes whether the breaker of k rejects calls.

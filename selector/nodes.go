@@ -128,8 +128,9 @@ func WithMaxEjected(share float64) Option { return func(o *options) { o.maxEject
 // WithForget sets how long a node that discovery no longer offers is remembered.
 // After that, or a quarter of it later, its breaker is dropped, and if the address
 // comes back it starts anew. A node that is away for a shorter time, as over gRPC
-// one that has lost its connection, keeps its breaker. The range is [10ms, 24h],
-// the default 10 s.
+// one that has lost its connection, keeps its breaker. Where clients share a Nodes,
+// a node that none of them has looked at for d is forgotten as well, though it is
+// offered. The range is [10ms, 24h], the default 10 s.
 func WithForget(d time.Duration) Option { return func(o *options) { o.forget = d } }
 
 // WithLimit sets how many nodes there are breakers for. Further ones have none and

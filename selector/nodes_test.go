@@ -87,6 +87,23 @@ func TestNodes_ServeSeveralServicesAndForgetNoneOfThem(t *testing.T) {
 	})
 }
 
+// The node gets no calls, and the client that still sees it does not tidy.
+func TestNodes_AnEjectedNodeIsNotForgottenBecauseOfABusierClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := selector.NewNodes(consecutive)
+		users := newPoolOf(t, n, balancers["wrr"](), nodesOf(2))
+		orders := newPoolOf(t, n, balancers["wrr"](), nodesOf(4)[2:])
+		orders.eject(c)
+		old := orders.breaker(c)
+		for range 600 {
+			users.traffic(1000, 77*time.Millisecond)
+			require.NoError(t, orders.try())
+		}
+		require.Same(t, old, orders.breaker(c))
+		require.True(t, orders.ejected(c))
+	})
+}
+
 // The probe was under way when discovery took its node away.
 func TestNodes_AProbeOfANodeThatIsForgottenMovesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -186,6 +186,17 @@ func TestKey_IsRightForAnyNumberOfTargetsAndMethods(t *testing.T) {
 	})
 }
 
+// Of so many targets some have their keys in one place of the memory.
+func TestKey_OfAMethodIsNotThatOfAnotherTarget(t *testing.T) {
+	rules := &calls{b: new(permits)}
+	in := cbgrpc.UnaryClientInterceptor(cbgrpc.WithRules(rules))
+	for i := range 129 {
+		cc := dial(t, fmt.Sprint("passthrough:///node-", i))
+		require.NoError(t, in(t.Context(), method, nil, nil, cc, invoker(nil)))
+		require.Equal(t, [2]string{"grpc", cc.Target() + method}, rules.asked[i])
+	}
+}
+
 func TestKey_CanBeAnything(t *testing.T) {
 	type tenant struct{}
 	cc := dial(t, "passthrough:///payments")

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -108,8 +109,25 @@ func (i *instance) drain(t *testing.T) {
 	<-i.ended
 }
 
+// shutdown begins it, and mustEnd waits for the end. An HTTP/2 connection whose
+// handshake ends after the beginning is not told, and the server waits until the
+// client closes it.
 func (i *instance) shutdown(t *testing.T) {
-	require.NoError(t, i.Shutdown(t.Context()))
+	go func() { i.ended <- i.Shutdown(t.Context()) }()
+}
+
+func (i *instance) mustEnd(t *testing.T, client *http.Transport) {
+	var err error
+	require.Eventually(t, func() bool {
+		client.CloseIdleConnections()
+		select {
+		case err = <-i.ended:
+			return true
+		default:
+			return false
+		}
+	}, patience, time.Millisecond)
+	require.NoError(t, err)
 }
 
 // load is a number of callers who call until the end or an error.
@@ -219,9 +237,11 @@ func TestRestart_GracefulOneUnderLoadRecordsNoFailure(t *testing.T) {
 			server := addr.serve(handler, row.protocols, certificate)
 
 			load := newLoad(callers, func() error { return exchange(client, row.method, url, row.key) })
+			var all []*instance
 			for range restarts {
 				load.wait(calls)
 				old := server
+				all = append(all, old)
 				server = addr.serve(handler, row.protocols, certificate)
 				old.drain(t)
 				load.wait(2) // none has a connection to the old one now that it has not used yet
@@ -230,9 +250,11 @@ func TestRestart_GracefulOneUnderLoadRecordsNoFailure(t *testing.T) {
 			done, err := load.end()
 			require.NoError(t, err)
 			breakertest.RequireTotals(t, b, breaker.Totals{Success: done})
-			base.CloseIdleConnections()
 			server.drain(t)
 			server.shutdown(t)
+			for _, i := range append(all, server) {
+				i.mustEnd(t, base)
+			}
 		})
 	}
 }

@@ -86,6 +86,15 @@ func TestRetryAfter_IsReadWhereItSpeaksOfTheLoad(t *testing.T) {
 	}
 }
 
+func TestRetryAfter_OfA503IsReadWhateverItCountsAs(t *testing.T) {
+	b := &permits{}
+	rt := breakerhttp.NewTransport(answers(503, "Retry-After", "7"), with(b),
+		breakerhttp.WithClassifier(func(error) breaker.Outcome { return ignored }))
+	_, err := roundTrip(rt, get(t))
+	require.NoError(t, err)
+	require.Equal(t, []breaker.Result{{Outcome: ignored, RetryAfter: 7 * time.Second}}, b.results())
+}
+
 func TestRetryAfter_OfA429IsNotLostWithWithBody(t *testing.T) {
 	b := &permits{}
 	full := tripper(func(*http.Request) (*http.Response, error) {
