@@ -13,7 +13,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	testgrpc "google.golang.org/grpc/interop/grpc_testing"
@@ -31,6 +30,7 @@ const (
 	half     = "half"      // send half of the answer, and then nothing
 	breakOff = "break off" // send half of the answer, and then give it up
 	garbled  = "garbled"   // send a whole answer that nobody can decode
+	garbage  = "garbage"   // over gRPC: send what is no message
 )
 
 // The headers, or metadata, of a call.
@@ -140,25 +140,37 @@ func (b *backend) doHalf(w http.ResponseWriter, r *http.Request, write func()) {
 
 // proxied is a backend for gRPC clients that has something before it, or in it,
 // that does not speak gRPC well.
-type proxied struct{ *backend }
+type proxied struct {
+	*backend
+	status int // of the proxy's answer to all calls, or 0
+}
 
 func (p proxied) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer p.begin()()
-	if r.Header.Get(headerDo) == "502" {
-		w.WriteHeader(http.StatusBadGateway)
+	if p.status != 0 {
+		w.WriteHeader(p.status)
 		return
 	}
 	w.Header().Set("Content-Type", "application/grpc")
 	w.Header().Set("Trailer", "Grpc-Status")
-	if r.Header.Get(headerDo) == garbled {
-		_, _ = w.Write(frame([]byte("\xff\xff\xff")))
-		w.Header().Set("Grpc-Status", "0")
+	if strings.HasPrefix(r.URL.Path, "/grpc.health.") { // Kratos' client asks
+		w.Header().Set("Grpc-Status", strconv.Itoa(int(codes.Unimplemented)))
 		return
 	}
-	p.doHalf(w, r, func() {
-		whole := frame([]byte(marker + strings.Repeat(".", 100)))
-		_, _ = w.Write(whole[:len(whole)/2])
-	})
+	switch r.Header.Get(headerDo) {
+	case wellDone:
+		_, _ = w.Write(frame(nil))
+	case garbled:
+		_, _ = w.Write(frame([]byte("\xff\xff\xff")))
+	case garbage:
+		_, _ = w.Write([]byte("garbage"))
+	default:
+		p.doHalf(w, r, func() {
+			whole := frame([]byte(marker + strings.Repeat(".", 100)))
+			_, _ = w.Write(whole[:len(whole)/2])
+		})
+	}
+	w.Header().Set("Grpc-Status", "0")
 }
 
 // frame returns a message of gRPC.
@@ -186,7 +198,11 @@ func (b *backend) handle(ctx context.Context) (do string, err error) {
 		<-ctx.Done()
 		return do, ctx.Err()
 	}
-	return do, status.Error(codeOf[do], "as asked")
+	code, ok := codeOf[do]
+	if !ok {
+		code = codes.InvalidArgument
+	}
+	return do, status.Error(code, "as asked")
 }
 
 func payload(do string) *testgrpc.Payload {
@@ -296,8 +312,8 @@ func serveTLS(t testing.TB) string {
 	t.Helper()
 	s := httptest.NewUnstartedServer(http.NotFoundHandler())
 	s.Config.ErrorLog = quiet
+	s.EnableHTTP2 = true
 	s.StartTLS()
 	t.Cleanup(s.Close)
-	require.NotEmpty(t, s.Listener.Addr().String())
 	return s.Listener.Addr().String()
 }

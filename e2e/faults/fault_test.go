@@ -2,6 +2,7 @@ package faults_test
 
 import (
 	"context"
+	"net/http"
 	"strconv"
 	"testing"
 	"time"
@@ -37,28 +38,37 @@ func newScene(t *testing.T, l *line, soon time.Duration) *scene {
 
 // end ends all that the scene has begun, and requires that nothing is left.
 func (s *scene) end() {
-	for _, c := range s.clients {
-		c.close()
-	}
 	for _, srv := range s.servers {
 		srv.stop()
 	}
+	s.socket.end()
 	eventually(s.t, "no connection and no stream is left", func() bool {
+		for _, c := range s.clients {
+			c.close()
+		}
 		return s.network.connections() == 0 && s.socket.connections() == 0 && s.backend.streams() == 0
 	})
+	// A deadline ends a stream for its caller, and a moment later for gRPC.
+	eventually(s.t, "every permit is settled", s.b.settled)
 }
 
 // serve runs a server that can do what is asked.
 func (s *scene) serve(do string) *server {
-	var srv *server
 	switch {
 	case !s.line.grpc:
-		srv = serveHTTP(s.t, s.socket, s.backend)
-	case do == half || do == breakOff || do == garbled || do == "502":
-		srv = serveHTTP(s.t, s.socket, proxied{s.backend})
-	default:
-		srv = serveGRPC(s.t, s.socket, s.backend)
+		return s.serveHTTP(s.backend)
+	case do == "502":
+		return s.serveHTTP(proxied{s.backend, http.StatusBadGateway})
+	case do == half || do == breakOff || do == garbled || do == garbage:
+		return s.serveHTTP(proxied{backend: s.backend})
 	}
+	srv := serveGRPC(s.t, s.socket, s.backend)
+	s.servers = append(s.servers, srv)
+	return srv
+}
+
+func (s *scene) serveHTTP(h http.Handler) *server {
+	srv := serveHTTP(s.t, s.socket, h)
 	s.servers = append(s.servers, srv)
 	return srv
 }
@@ -89,7 +99,7 @@ func (s *scene) during(ctx context.Context, c *client, do string, then func()) (
 	id := s.id()
 	staged := s.backend.expect(id)
 	if do == half || do == large {
-		staged = s.network.answered
+		staged = s.network.answered.c
 	}
 	ended := make(chan string, 1)
 	go func() { ended <- c.call(ctx, do, id) }()
@@ -131,31 +141,36 @@ type fault struct {
 	name string
 	// play makes calls and returns what the caller saw of each.
 	play func(s *scene) (saw []string)
+	// onlyGRPC says that HTTP has nothing like it.
+	onlyGRPC bool
 }
 
+// nothing is in the cells where there is nothing like the fault.
+const nothing = "–"
+
 var faults = []fault{
-	{"none", func(s *scene) []string {
+	{name: "none", play: func(s *scene) []string {
 		s.serve(wellDone)
 		return []string{s.call(s.client(s.toSocket()), wellDone)}
 	}},
-	{"connection refused", func(s *scene) []string {
+	{name: "connection refused", play: func(s *scene) []string {
 		p := newProxy(s.t, s.socket)
 		p.Stop()
 		return []string{s.call(s.client(target{address: p.Listen}), wellDone)}
 	}},
-	{"unknown host", func(s *scene) []string {
+	{name: "unknown host", play: func(s *scene) []string {
 		return []string{s.call(s.client(target{name: "nowhere.invalid."}), wellDone)}
 	}},
-	{"certificate that is not trusted", func(s *scene) []string {
+	{name: "certificate that is not trusted", play: func(s *scene) []string {
 		return []string{s.call(s.client(target{address: serveTLS(s.t), tls: true}), wellDone)}
 	}},
-	{"another protocol on the port", func(s *scene) []string {
+	{name: "another protocol on the port", play: func(s *scene) []string {
 		return []string{s.call(s.client(target{address: loginServer(s.t)}), wellDone)}
 	}},
-	{"reset before the header", func(s *scene) []string { return resets(s, hang) }},
-	{"reset in the middle of the body", func(s *scene) []string { return resets(s, half) }},
-	{"answer broken off by the backend", func(s *scene) []string { return answers(s, breakOff, 1) }},
-	{"black hole past the client's timeout", func(s *scene) []string {
+	{name: "reset before the header", play: func(s *scene) []string { return resets(s, hang) }},
+	{name: "reset in the middle of the body", play: func(s *scene) []string { return resets(s, half) }},
+	{name: "answer broken off by the backend", play: func(s *scene) []string { return answers(s, breakOff, 1) }},
+	{name: "black hole past the client's timeout", play: func(s *scene) []string {
 		s.serve(wellDone)
 		p := newProxy(s.t, s.socket)
 		c := s.client(target{address: p.Listen, timeout: s.soon})
@@ -164,22 +179,27 @@ var faults = []fault{
 		p.swallows(s.t)
 		return []string{first, s.call(c, wellDone)}
 	}},
-	{"trickle past the deadline", func(s *scene) []string {
+	{name: "trickle past the deadline", play: func(s *scene) []string {
 		s.socket.trickles = true
 		s.serve(large)
 		return []string{s.beforeDeadline(s.client(s.toSocket()), large)}
 	}},
-	{"burst of 500", func(s *scene) []string { return answers(s, "500", 5) }},
-	{"burst of 502", func(s *scene) []string { return answers(s, "502", 5) }},
-	{"burst of 503", func(s *scene) []string { return answers(s, "503", 5) }},
-	{"burst of 504", func(s *scene) []string { return answers(s, "504", 5) }},
-	{"burst of 429", func(s *scene) []string { return answers(s, "429", 5) }},
-	{"body that cannot be decoded", func(s *scene) []string { return answers(s, garbled, 1) }},
-	{"server stop", func(s *scene) []string {
+	{name: "burst of 500", play: func(s *scene) []string { return answers(s, "500", 5) }},
+	{name: "burst of 502", play: func(s *scene) []string { return answers(s, "502", 5) }},
+	{name: "burst of 503", play: func(s *scene) []string { return answers(s, "503", 5) }},
+	{name: "burst of 504", play: func(s *scene) []string { return answers(s, "504", 5) }},
+	{name: "burst of 429", play: func(s *scene) []string { return answers(s, "429", 5) }},
+	{name: "burst of 429 from a proxy", onlyGRPC: true, play: func(s *scene) []string {
+		s.serveHTTP(proxied{s.backend, http.StatusTooManyRequests})
+		return calls(s, wellDone, 5)
+	}},
+	{name: "body that cannot be decoded", play: func(s *scene) []string { return answers(s, garbled, 1) }},
+	{name: "garbage in place of a message", onlyGRPC: true, play: func(s *scene) []string { return answers(s, garbage, 1) }},
+	{name: "server stop", play: func(s *scene) []string {
 		srv := s.serve(hang)
 		return []string{s.during(s.t.Context(), s.client(s.toSocket()), hang, srv.stop)}
 	}},
-	{"graceful stop, and a new server", func(s *scene) []string {
+	{name: "graceful stop, and a new server", play: func(s *scene) []string {
 		old := s.serve(await)
 		c := s.client(s.toSocket())
 		drained := make(chan struct{})
@@ -195,13 +215,34 @@ var faults = []fault{
 		<-drained
 		return []string{first, s.call(c, wellDone)}
 	}},
-	{"cancelled by the caller", func(s *scene) []string { return cancels(s, hang) }},
-	{"cancelled in the middle of the body", func(s *scene) []string { return cancels(s, half) }},
-	{"deadline of the caller", func(s *scene) []string {
+	{name: "graceful stop while the next call is on its way", play: func(s *scene) []string {
+		old := s.serve(wellDone)
+		c := s.client(s.toSocket())
+		first := s.call(c, wellDone)
+		h := s.network.hold()
+		s.serve(wellDone)
+		drained := make(chan struct{})
+		go func() {
+			defer close(drained)
+			old.drain()
+		}()
+		<-h.waits.c // the old server's goodbye
+		second := make(chan string, 1)
+		go func() { second <- s.call(c, wellDone) }()
+		<-h.sent.c
+		close(h.over)
+		saw := []string{first, <-second}
+		c.close() // the old server waits for it
+		<-drained
+		return saw
+	}},
+	{name: "cancelled by the caller", play: func(s *scene) []string { return cancels(s, hang) }},
+	{name: "cancelled in the middle of the body", play: func(s *scene) []string { return cancels(s, half) }},
+	{name: "deadline of the caller", play: func(s *scene) []string {
 		s.serve(hang)
 		return []string{s.beforeDeadline(s.client(s.toSocket()), hang)}
 	}},
-	{"flapping", func(s *scene) (saw []string) {
+	{name: "flapping", play: func(s *scene) (saw []string) {
 		s.serve(wellDone)
 		p := newProxy(s.t, s.socket)
 		c := s.client(target{address: p.Listen})
@@ -218,22 +259,28 @@ var faults = []fault{
 }
 
 // answers plays a backend that gives the same answer to several calls.
-func answers(s *scene, do string, calls int) (saw []string) {
+func answers(s *scene, do string, n int) (saw []string) {
 	s.serve(do)
+	return calls(s, do, n)
+}
+
+func calls(s *scene, do string, n int) (saw []string) {
 	c := s.client(s.toSocket())
-	for range calls {
+	for range n {
 		saw = append(saw, s.call(c, do))
 	}
 	return saw
 }
 
-// resets plays a connection that is reset in the middle of a call.
+// resets plays a connection that is reset in the middle of its second call. In
+// the first one, an HTTP/2 client may still have something to send, and then it
+// is that which meets the reset, and the answer just ends.
 func resets(s *scene, do string) []string {
 	s.serve(do)
 	p := newProxy(s.t, s.socket)
 	p.resets(s.t)
 	c := s.client(target{address: p.Listen})
-	return []string{s.during(s.t.Context(), c, do, p.Stop)}
+	return []string{s.call(c, wellDone), s.during(s.t.Context(), c, do, p.Stop)}
 }
 
 // cancels plays a caller who gives up in the middle of a call.

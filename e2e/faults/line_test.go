@@ -5,18 +5,16 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-kratos/kratos/v2/middleware"
 	kratosgrpc "github.com/go-kratos/kratos/v2/transport/grpc"
 	kratoshttp "github.com/go-kratos/kratos/v2/transport/http"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
@@ -30,8 +28,8 @@ import (
 
 // line is a way to call: a transport, and an adapter in front of it.
 type line struct {
-	name string
-	grpc bool
+	name         string
+	grpc, kratos bool
 	// body says that the breaker hears of the whole answer, and not only of its
 	// header.
 	body bool
@@ -56,7 +54,9 @@ type client struct {
 	// connect waits for a connection, if clients of this kind have one without
 	// a call.
 	connect func(ctx context.Context)
-	close   func()
+	// close closes the connections that are idle: a call that the caller has left
+	// may keep one for a moment.
+	close func()
 }
 
 func noConnect(context.Context) {}
@@ -67,90 +67,13 @@ var lines = []*line{
 	{name: "HTTP/1.1, body", body: true, guard: plainHTTP(false, breakerhttp.WithBody())},
 	{name: "HTTP/2, header", guard: plainHTTP(true)},
 	{name: "HTTP/2, body", body: true, guard: plainHTTP(true, breakerhttp.WithBody())},
-	{name: "Kratos, HTTP/1.1", body: true, guard: kratosHTTP(false)},
-	{name: "Kratos, HTTP/2", body: true, guard: kratosHTTP(true)},
+	{name: "Kratos, HTTP/1.1", kratos: true, body: true, guard: kratosHTTP(false)},
+	{name: "Kratos, HTTP/2", kratos: true, body: true, guard: kratosHTTP(true)},
 	{name: "unary", grpc: true, guard: plainGRPC(unary)},
 	{name: "server stream", grpc: true, guard: plainGRPC(serverStream)},
 	{name: "client stream", grpc: true, guard: plainGRPC(clientStream)},
 	{name: "bidirectional stream", grpc: true, guard: plainGRPC(bidirectional)},
-	{name: "Kratos, unary", grpc: true, guard: kratosGRPC},
-}
-
-// network is the client's side of the wire.
-type network struct {
-	dns string // address of the DNS server
-
-	mu       sync.Mutex
-	open     int
-	answered chan struct{} // closed when half of an answer has come
-}
-
-func newNetwork(dns string) *network { return &network{dns: dns, answered: make(chan struct{})} }
-
-// connections returns how many connections there are.
-func (n *network) connections() int {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.open
-}
-
-func (n *network) dial(ctx context.Context, address string) (net.Conn, error) {
-	d := net.Dialer{Resolver: &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "udp", n.dns)
-	}}}
-	c, err := d.DialContext(ctx, "tcp", address)
-	if err != nil {
-		return nil, err
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.open++
-	return &clientConn{Conn: c, network: n}, nil
-}
-
-// clientConn is a connection of a client.
-type clientConn struct {
-	net.Conn
-	network *network
-	closed  sync.Once
-	last    string // that was read, as long as it may begin a marker
-}
-
-func (c *clientConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	c.last += string(p[:n])
-	if strings.Contains(c.last, marker) {
-		c.network.mu.Lock()
-		select {
-		case <-c.network.answered:
-		default:
-			close(c.network.answered)
-		}
-		c.network.mu.Unlock()
-	}
-	c.last = c.last[max(0, len(c.last)-len(marker)+1):]
-	return n, err
-}
-
-func (c *clientConn) Close() error {
-	c.closed.Do(func() {
-		c.network.mu.Lock()
-		defer c.network.mu.Unlock()
-		c.network.open--
-	})
-	return c.Conn.Close()
-}
-
-func (n *network) transport(h2 bool) *http.Transport {
-	t := &http.Transport{
-		Protocols:           new(http.Protocols),
-		MaxIdleConnsPerHost: 100,
-		DialContext:         func(ctx context.Context, _, address string) (net.Conn, error) { return n.dial(ctx, address) },
-	}
-	t.Protocols.SetHTTP1(!h2)
-	t.Protocols.SetHTTP2(h2)
-	t.Protocols.SetUnencryptedHTTP2(h2)
-	return t
+	{name: "Kratos, unary", grpc: true, kratos: true, guard: kratosGRPC},
 }
 
 func (to target) httpAddress() string {
@@ -169,10 +92,21 @@ type reply struct {
 	Text string `json:"text"`
 }
 
+// askedKey is for a context with a place for the note that a breaker was asked:
+// for a caller who has already gone, the RoundTripper asks none.
+type askedKey struct{}
+
+func noteAsked(req *http.Request) string {
+	if asked, ok := req.Context().Value(askedKey{}).(*atomic.Bool); ok {
+		asked.Store(true)
+	}
+	return req.URL.Host
+}
+
 func plainHTTP(h2 bool, opts ...breakerhttp.Option) func(*network, breakers) dialer {
 	return func(n *network, b breakers) dialer {
 		base := n.transport(h2)
-		guarded := breakerhttp.NewTransport(base, append(opts, breakerhttp.WithGroup(b))...)
+		guarded := breakerhttp.NewTransport(base, append(opts, breakerhttp.WithGroup(b), breakerhttp.WithKey(noteAsked))...)
 		return func(to target) *client {
 			c := &http.Client{Transport: guarded, Timeout: to.timeout}
 			call := func(ctx context.Context, do, id string) string {
@@ -188,7 +122,7 @@ func plainHTTP(h2 bool, opts ...breakerhttp.Option) func(*network, breakers) dia
 				}
 				defer func() { _ = resp.Body.Close() }()
 				saw := strconv.Itoa(resp.StatusCode)
-				body, err := io.ReadAll(resp.Body)
+				body, err := io.ReadAll(io.TeeReader(resp.Body, &search{found: n.answered}))
 				if err == nil && resp.StatusCode == http.StatusOK {
 					err = json.Unmarshal(body, new(reply))
 				}
@@ -207,32 +141,44 @@ const then = ", then "
 
 func kratosHTTP(h2 bool) func(*network, breakers) dialer {
 	return func(n *network, b breakers) dialer {
+		n.unseen = true
 		guard := circuitbreaker.Client(circuitbreaker.WithGroup(b))
-		return func(to target) *client { return newKratosHTTP(n.transport(h2), to, guard) }
+		return func(to target) *client { return newKratosHTTP(n.transport(h2), to, http.MethodPost, guard) }
 	}
 }
 
-func newKratosHTTP(base *http.Transport, to target, ms ...middleware.Middleware) *client {
+func newKratosHTTP(base *http.Transport, to target, method string, ms ...middleware.Middleware) *client {
 	c, err := kratoshttp.NewClient(context.Background(), kratoshttp.WithEndpoint(to.httpAddress()),
 		kratoshttp.WithTransport(base), kratoshttp.WithTimeout(to.timeout), kratoshttp.WithMiddleware(ms...))
 	if err != nil {
 		panic(err)
 	}
-	call := func(ctx context.Context, do, id string) string {
-		header := http.Header{}
-		header.Set(headerDo, do)
-		header.Set(headerID, id)
-		err := c.Invoke(ctx, http.MethodPost, "/call", &reply{}, &reply{}, kratoshttp.Header(&header),
-			kratoshttp.Operation("/test.Backend/Call"), kratoshttp.PathTemplate("/call"))
-		if err != nil {
-			return classOf(err)
-		}
-		return "200"
-	}
-	return &client{call, noConnect, func() {
+	return &client{(&kratosCaller{c, method}).call, noConnect, func() {
 		_ = c.Close()
 		base.CloseIdleConnections()
 	}}
+}
+
+// kratosCaller makes calls with Kratos' HTTP client.
+type kratosCaller struct {
+	*kratoshttp.Client
+	method string
+}
+
+func (c *kratosCaller) call(ctx context.Context, do, id string) string {
+	header := http.Header{}
+	header.Set(headerDo, do)
+	header.Set(headerID, id)
+	var body any
+	if c.method == http.MethodPost {
+		body = new(reply)
+	}
+	err := c.Invoke(ctx, c.method, "/call", body, new(reply), kratoshttp.Header(&header),
+		kratoshttp.Operation("/test.Backend/Call"), kratoshttp.PathTemplate("/call"))
+	if err != nil {
+		return classOf(err)
+	}
+	return "200"
 }
 
 // kind makes a call of one kind over gRPC, to its end.
@@ -282,32 +228,15 @@ func bidirectional(ctx context.Context, c testgrpc.TestServiceClient) error {
 }
 
 func unlessEOF(err error) error {
-	if err == io.EOF { //nolint:errorlint // the end of a stream is not wrapped
+	if err == io.EOF {
 		return nil
 	}
 	return err
 }
 
-func (n *network) grpcTarget(to target) string {
-	if to.name != "" {
-		return "dns://" + n.dns + "/" + to.name + ":80"
-	}
-	return "passthrough:///" + to.address
-}
-
-// dialOptions are for all gRPC clients here. They connect again at once.
-func (n *network) dialOptions() []grpc.DialOption {
-	return []grpc.DialOption{
-		grpc.WithContextDialer(n.dial),
-		grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: time.Millisecond, Multiplier: 1, MaxDelay: time.Millisecond},
-			MinConnectTimeout: patience,
-		}),
-	}
-}
-
 func plainGRPC(k kind) func(*network, breakers) dialer {
 	return func(n *network, b breakers) dialer {
+		n.unseen = true
 		opts := append(n.dialOptions(),
 			grpc.WithUnaryInterceptor(breakergrpc.UnaryClientInterceptor(breakergrpc.WithGroup(b))),
 			grpc.WithStreamInterceptor(breakergrpc.StreamClientInterceptor(breakergrpc.WithGroup(b))))
@@ -326,17 +255,16 @@ func plainGRPC(k kind) func(*network, breakers) dialer {
 }
 
 func kratosGRPC(n *network, b breakers) dialer {
+	n.unseen = true
 	guard := circuitbreaker.Client(circuitbreaker.WithGroup(b))
 	return func(to target) *client {
-		return newGRPC(dialKratosGRPC(n, to, guard), unary, 0)
+		return newGRPC(dialKratosGRPC(n, to, kratosgrpc.WithMiddleware(guard)), unary, 0)
 	}
 }
 
-func dialKratosGRPC(n *network, to target, ms ...middleware.Middleware) *grpc.ClientConn {
-	opts := []kratosgrpc.ClientOption{
-		kratosgrpc.WithEndpoint(n.grpcTarget(to)), kratosgrpc.WithTimeout(to.timeout),
-		kratosgrpc.WithMiddleware(ms...), kratosgrpc.WithOptions(n.dialOptions()...),
-	}
+func dialKratosGRPC(n *network, to target, opts ...kratosgrpc.ClientOption) *grpc.ClientConn {
+	opts = append(opts, kratosgrpc.WithEndpoint(n.grpcTarget(to)), kratosgrpc.WithTimeout(to.timeout),
+		kratosgrpc.WithOptions(n.dialOptions()...))
 	dial := kratosgrpc.DialInsecure
 	if to.tls {
 		dial = kratosgrpc.Dial

@@ -15,6 +15,7 @@ import (
 	"github.com/go-kratos/kratos/v2/log"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"google.golang.org/grpc/grpclog"
 
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/group"
@@ -22,7 +23,15 @@ import (
 
 func TestMain(m *testing.M) {
 	log.SetLogger(log.NewStdLogger(io.Discard))
-	goleak.VerifyTestMain(m)
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
+	goleak.VerifyTestMain(m, ofToxiproxy...)
+}
+
+// ofToxiproxy are the goroutines that toxiproxy leaves behind if it is stopped
+// while it has something to pass on. None of them runs anything of ours.
+var ofToxiproxy = []goleak.Option{
+	goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"),
+	goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2.(*ToxicLink).read"),
 }
 
 const (

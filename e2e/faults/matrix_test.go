@@ -25,7 +25,10 @@ func TestMatrix_EveryFaultEndsAsItIsDocumented(t *testing.T) {
 			for _, l := range lines {
 				t.Run(f.name+"/"+l.name, func(t *testing.T) {
 					t.Parallel()
-					cell := play(t, f, l)
+					cell := nothing
+					if l.grpc || !f.onlyGRPC {
+						cell = play(t, f, l)
+					}
 					mu.Lock()
 					got[[2]string{f.name, l.name}] = cell
 					mu.Unlock()
@@ -35,7 +38,7 @@ func TestMatrix_EveryFaultEndsAsItIsDocumented(t *testing.T) {
 		}
 	})
 	t.Logf("\n%s\n%s", got.markdown(lines[:6]), got.markdown(lines[6:]))
-	require.Len(t, want, len(faults)*len(lines), "a row or a column of the document is unknown here")
+	require.Equal(t, len(faults)*len(lines), len(want), "a row or a column of the document is unknown here")
 }
 
 // play returns what a cell says: the outcome of each call and what the caller

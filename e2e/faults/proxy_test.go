@@ -80,10 +80,11 @@ func loginServer(t *testing.T) string {
 			}
 			server.Go(func() {
 				defer func() { _ = c.Close() }()
-				_, _ = c.Write([]byte("SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n"))
 				buf := make([]byte, 1500)
 				for err == nil { // until the client has had enough
-					_, err = c.Read(buf)
+					if _, err = c.Read(buf); err == nil {
+						_, err = c.Write([]byte("SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n"))
+					}
 				}
 			})
 		}

@@ -1,6 +1,7 @@
 package faults_test
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/stretchr/testify/require"
@@ -27,6 +28,13 @@ func (r *recorder) Settle(t breaker.Ticket, o breaker.Outcome) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.calls[t.Serial] = append(r.calls[t.Serial], o)
+}
+
+// settled reports whether every permit was.
+func (r *recorder) settled() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !slices.ContainsFunc(r.calls, func(marks []breaker.Outcome) bool { return len(marks) == 0 })
 }
 
 // outcomes returns the outcome of each call, and requires that it has one.

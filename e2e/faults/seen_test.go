@@ -67,12 +67,14 @@ func classOf(err error) string {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return brokenOff
 	}
-	// net/http has no types for these.
+	// net/http has no types for these. Any other error is a failure, too.
 	for text, class := range map[string]string{
-		"stream error: ":                brokenOff,
-		"malformed HTTP response ":      noHTTP,
-		"http2: frame too large":        noHTTP,
-		"server closed idle connection": idleClosed,
+		"stream error: ":                              brokenOff,
+		"malformed HTTP ":                             noHTTP,
+		"http2: frame too large":                      noHTTP,
+		"http2: client conn could not be established": noHTTP,
+		"http2: client connection force closed":       reset,
+		"server closed idle connection":               idleClosed,
 	} {
 		if strings.Contains(err.Error(), text) {
 			return class

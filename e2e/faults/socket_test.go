@@ -17,7 +17,8 @@ type socket struct {
 	trickles bool
 
 	accepted chan net.Conn
-	closed   chan struct{}
+	acceptor sync.WaitGroup
+	shut     *signal
 
 	mu   sync.Mutex
 	open map[*serverConn]struct{}
@@ -25,31 +26,33 @@ type socket struct {
 
 func newSocket(t testing.TB) *socket {
 	t.Helper()
-	s := &socket{Listener: listen(t), accepted: make(chan net.Conn), closed: make(chan struct{}), open: map[*serverConn]struct{}{}}
-	var acceptor sync.WaitGroup
-	acceptor.Go(func() {
+	s := &socket{Listener: listen(t), accepted: make(chan net.Conn), shut: newSignal(), open: map[*serverConn]struct{}{}}
+	s.acceptor.Go(func() {
 		for {
 			c, err := s.Accept()
 			if err != nil {
 				return
 			}
-			a := &serverConn{Conn: c, socket: s}
+			conn := &serverConn{Conn: c, socket: s}
 			s.mu.Lock()
-			s.open[a] = struct{}{}
+			s.open[conn] = struct{}{}
 			s.mu.Unlock()
 			select {
-			case s.accepted <- a:
-			case <-s.closed:
-				_ = a.Close()
+			case s.accepted <- conn:
+			case <-s.shut.c:
+				_ = conn.Close()
 			}
 		}
 	})
-	t.Cleanup(func() {
-		close(s.closed)
-		_ = s.Close()
-		acceptor.Wait()
-	})
+	t.Cleanup(s.end)
 	return s
+}
+
+// end closes the socket, and the connection that no server has taken.
+func (s *socket) end() {
+	s.shut.give()
+	_ = s.Close()
+	s.acceptor.Wait()
 }
 
 func listen(t testing.TB) net.Listener {
@@ -66,17 +69,19 @@ func (s *socket) connections() int {
 	return len(s.open)
 }
 
-// reset resets all connections.
-func (s *socket) reset() {
+// hangUp ends all connections, and resets them if it shall not be gentle.
+func (s *socket) hangUp(gentle bool) {
 	s.mu.Lock()
 	all := make([]*serverConn, 0, len(s.open))
-	for a := range s.open {
-		all = append(all, a)
+	for c := range s.open {
+		all = append(all, c)
 	}
 	s.mu.Unlock()
-	for _, a := range all {
-		_ = a.Conn.(*net.TCPConn).SetLinger(0)
-		_ = a.Close()
+	for _, c := range all {
+		if !gentle {
+			_ = c.Conn.(*net.TCPConn).SetLinger(0)
+		}
+		_ = c.Close()
 	}
 }
 
