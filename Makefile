@@ -1,8 +1,7 @@
 # .ci/run decides; most targets are steps of it.
 
 FUZZTIME ?= 30s
-BENCH    ?= .
-COUNT    ?= 6
+ROUNDS   ?= 6
 
 .DEFAULT_GOAL := all
 
@@ -60,8 +59,8 @@ fuzz: ## each fuzz test for FUZZTIME (30s)
 	done
 
 .PHONY: bench
-bench: ## the benchmarks that match BENCH (.), COUNT (6) times, for benchstat
-	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
+bench: ## beside every rival, and docs/benchmarks.md (10 minutes on a quiet machine)
+	cd bench && GOWORK=off go run ./sidebyside -rounds $(ROUNDS)
 
 .PHONY: scoreboard
 scoreboard: ## measure all breakers in every scenario and write docs/scoreboard (5 minutes)
