@@ -197,7 +197,8 @@ var faults = []fault{
 	{name: "garbage in place of a message", onlyGRPC: true, play: func(s *scene) []string { return answers(s, garbage, 1) }},
 	{name: "server stop", play: func(s *scene) []string {
 		srv := s.serve(hang)
-		return []string{s.during(s.t.Context(), s.client(s.toSocket()), hang, srv.stop)}
+		c := s.client(s.toSocket())
+		return []string{s.call(c, wellDone), s.during(s.t.Context(), c, hang, srv.stop)}
 	}},
 	{name: "graceful stop, and a new server", play: func(s *scene) []string {
 		old := s.serve(await)
@@ -273,8 +274,8 @@ func calls(s *scene, do string, n int) (saw []string) {
 }
 
 // resets plays a connection that is reset in the middle of its second call. In
-// the first one, an HTTP/2 client may still have something to send, and then it
-// is that which meets the reset, and the answer just ends.
+// the first one, an HTTP/2 client may still have something else to send, and then
+// it is that which meets the reset, and the answer just ends.
 func resets(s *scene, do string) []string {
 	s.serve(do)
 	p := newProxy(s.t, s.socket)
