@@ -41,7 +41,7 @@ func (a *adapted) Allow() error {
 	err := a.aegis.Allow()
 	a.recordAnswer(err != nil)
 	if err != nil {
-		a.ledger.RejectUnmarked()
+		a.ledger.RejectUnmarked(0) // nobody asks when
 		return AsRejected("", err)
 	}
 	return nil

@@ -35,8 +35,10 @@ var _ breaker.Controller = (*Breaker)(nil)
 // While the breaker is closed, a call that succeeds allocates nothing, and reads
 // the clock only if there is a rule with a period. It takes no lock, but for one
 // call in each bucket, and while so many calls have failed that only minCalls is
-// not reached. None of it grows with numbers or periods. A failure takes a lock
-// for a moment; so does each call while the breaker is half-open.
+// not reached. None of it grows with numbers or periods. A failure shares a lock
+// with others, and has it for itself for a moment if it could open the breaker,
+// or if there is a rule of failures among the last calls or within a period; so
+// has each call while the breaker is half-open.
 type Breaker struct {
 	// What every call reads, and no call writes. Then the ledger, the lanes of
 	// which are cache lines of their own: see the test of the layout.
@@ -47,7 +49,6 @@ type Breaker struct {
 	*core
 
 	ledger ledger.Ledger // calls of the closed state, and rejections
-	_      [8]byte
 }
 
 // core is what calls of a closed and healthy breaker do not touch.
@@ -56,9 +57,11 @@ type core struct {
 	calls   *calls        // in flight, from the first time on that slow ones count
 	outside ledger.Ledger // probes, late results, and what DryRun and ForceClosed let through
 	would   atomic.Uint64 // rejections that DryRun did not make
-	marked  atomic.Int64  // when Allow rejected last
 
-	mu        sync.Mutex
+	// mu is held to read by a failure that changes nothing but counts, and to
+	// write by all else.
+	mu        sync.RWMutex
+	streak    streak
 	options   *options // replaced, never changed; without the lock, see view
 	machine   machine
 	recent    []recent
@@ -80,6 +83,7 @@ type view struct {
 	closed     bool                   // calls may go out
 	timedCalls bool                   // and are timed
 	metered    bool                   // there are meters
+	counting   bool                   // a failure need only be counted, unless a rule may hold
 	rejects    int64                  // calls are rejected until then, if not 0
 	rejection  *breaker.RejectedError // of rejected calls
 }
@@ -230,6 +234,9 @@ func (v *view) Settle(t breaker.Ticket, o breaker.Outcome) {
 // SettleResult takes a permit back, too.
 func (v *view) SettleResult(t breaker.Ticket, r breaker.Result) {
 	b := v.breaker
+	if v.counting && r.Outcome > breaker.Success && b.count(v, &t, r) {
+		return
+	}
 	b.mu.Lock()
 	defer b.unlock(nil)
 	now := b.now()
@@ -287,13 +294,79 @@ func (c *core) countOutside(o breaker.Outcome) {
 	}
 }
 
+// count counts a failure of the closed state v, and opens the breaker if a rule
+// holds. Without a ticket, the failure is that of any call. It returns false,
+// having done nothing, if more has to be done.
+func (b *Breaker) count(v *view, t *breaker.Ticket, r breaker.Result) bool {
+	now := int64(0)
+	if v.metered {
+		now = b.now()
+	}
+	b.mu.RLock() // so the state does not change
+	if b.view.Load() != v || now >= b.due.Load() {
+		b.mu.RUnlock()
+		return false
+	}
+	if t != nil && !b.ledger.Settle(t.Word, t.Serial, 0) {
+		b.mu.RUnlock()
+		return true
+	}
+	b.ledger.Fail()
+	row := b.streak.fail(&b.ledger)
+	opens := b.mayOpen(now, row)
+	b.mu.RUnlock()
+	if opens {
+		b.decideAfter(v, row, r)
+	}
+	return true
+}
+
+// mayOpen reports whether a rule may hold after a failure was counted, the last
+// one of so many in a row.
+func (b *Breaker) mayOpen(now int64, row uint64) bool {
+	for i := range b.recent {
+		if row >= uint64(b.recent[i].failures) {
+			return true
+		}
+	}
+	for _, rule := range b.options.rates {
+		if c := b.rateCounts(rule, now); rule.holds(c) || rule.mayHold(c) {
+			return true
+		}
+	}
+	return false
+}
+
+// decideAfter decides after count has counted.
+func (b *Breaker) decideAfter(v *view, row uint64, r breaker.Result) {
+	b.mu.Lock()
+	defer b.unlock(nil)
+	now := b.now()
+	b.advance(now)
+	if !b.current(v.generation) {
+		return
+	}
+	b.roll(now)
+	b.watch.Store(true) // before the counts are read: see reconsider
+	if b.options == v.options {
+		b.failed(now, row, r)
+	} else {
+		b.judge(now, r)
+	}
+}
+
 // fail counts a failure of the closed state.
 func (b *Breaker) fail(now int64, r breaker.Result) {
-	m := &b.machine
 	b.watch.Store(true) // before the counts are read: see reconsider
 	b.ledger.Fail()
+	b.failed(now, b.streak.fail(&b.ledger), r)
+}
+
+// failed opens the breaker if a rule holds after a failure, the last one of so
+// many in a row.
+func (b *Breaker) failed(now int64, row uint64, r breaker.Result) {
+	m := &b.machine
 	c := b.ledger.Counts()
-	m.streak.fail(c.Success)
 	cause := ""
 	for i := range b.recent {
 		rule := &b.recent[i]
@@ -301,7 +374,7 @@ func (b *Breaker) fail(now int64, r breaker.Result) {
 		if rule.kind == ofLast {
 			at = int64(c.Success + c.Failure)
 		}
-		if rule.add(at) || rule.kind == inARow && m.streak.failures >= uint64(rule.failures) {
+		if rule.add(at) || rule.kind == inARow && row >= uint64(rule.failures) {
 			cause = rule.cause()
 		}
 	}
@@ -476,8 +549,7 @@ func (b *Breaker) rejectUnmarked(now int64, o *options) {
 		b.ledger.Reject()
 		return
 	}
-	b.marked.Store(now)
-	b.ledger.RejectUnmarked()
+	b.ledger.RejectUnmarked(now)
 }
 
 // MarkSuccess counts a successful call that Allow let through.
@@ -497,11 +569,14 @@ func (b *Breaker) MarkSuccess() {
 // Allow that was not marked yet.
 func (b *Breaker) MarkFailed() {
 	if b.ledger.Unmarked() {
-		if b.now()-b.marked.Load() > int64(time.Second) {
+		if b.now()-b.ledger.LastUnmarked() > int64(time.Second) {
 			b.ledger.AbandonUnmarked() // by a host that does not mark its rejections
 		} else if b.ledger.Book() {
 			return
 		}
+	}
+	if v := b.view.Load(); v.counting && b.count(v, nil, breaker.Result{Outcome: breaker.Failure}) {
+		return
 	}
 	b.mark(breaker.Failure)
 }

@@ -3,6 +3,7 @@ package circuit
 import (
 	"math"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/kratos-breaker/breaker"
@@ -25,8 +26,7 @@ type machine struct {
 	transitions breaker.Transitions
 
 	// Closed.
-	base   ledger.Counts // what was counted before
-	streak streak
+	base ledger.Counts // what was counted before
 
 	// Open.
 	until    int64  // when it becomes half-open
@@ -48,23 +48,47 @@ type machine struct {
 // streak counts consecutive outcomes. A success leaves no trace in it: at a
 // failure, the successes counted so far tell whether there was one since the
 // last.
-type streak struct {
-	failures uint64
-	success  uint64 // successes there were at the last failure
-}
+//
+// Its word holds the number of failures, up to streakMask, and above it how many
+// successes there were at the last one, modulo 2^40.
+type streak struct{ word atomic.Uint64 }
 
-func (s *streak) fail(success uint64) {
-	if s.success != success {
-		s.failures, s.success = 0, success
+const (
+	streakBits = 24
+	streakMask = 1<<streakBits - 1
+)
+
+// begin makes it that of a breaker with so many successes.
+func (s *streak) begin(success uint64) { s.word.Store(success << streakBits) }
+
+// fail takes in a failure that was counted, and returns how many there are now
+// in a row.
+func (s *streak) fail(l *ledger.Ledger) uint64 {
+	for {
+		was := s.word.Load()
+		success := l.Counts().Success << streakBits
+		n := was & streakMask
+		switch since := int64(success - was&^streakMask); {
+		case since < 0:
+			continue // somebody else knows of a later success
+		case since > 0:
+			n = 0
+		}
+		n = min(n+1, streakMask)
+		if s.word.CompareAndSwap(was, success|n) {
+			return n
+		}
 	}
-	s.failures++
 }
 
+// at returns how many successes or failures there are in a row, when there were
+// success successes.
 func (s *streak) at(success uint64) (successes, failures uint64) {
-	if s.success != success {
-		return success - s.success, 0
+	word := s.word.Load()
+	if since := success - word>>streakBits; since<<streakBits != 0 {
+		return since << streakBits >> streakBits, 0
 	}
-	return 0, s.failures
+	return 0, word & streakMask
 }
 
 // probe is a call of a half-open breaker that is in flight.
@@ -155,7 +179,7 @@ func (m *machine) derive(now int64, p probing, counts ledger.Counts) (lost uint6
 		m.state, m.since, m.cause = to, l.leaseEnds, causeProbes
 		m.strays, m.running = append(m.strays, m.running...), nil
 		if to == breaker.Closed {
-			m.openings, m.base, m.streak = 0, counts, streak{success: counts.Success}
+			m.openings, m.base = 0, counts
 			continue
 		}
 		m.until = l.leaseEnds + int64(m.ifLost)

@@ -41,7 +41,9 @@ func (b *Breaker) snapshot(m *machine, now int64) breaker.Snapshot {
 	until := int64(0)
 	switch m.state {
 	case breaker.Closed:
-		s.ConsecutiveSuccesses, s.ConsecutiveFailures = m.streak.at(b.ledger.Counts().Success)
+		if b.machine.state == breaker.Closed { // otherwise derived: nothing has ended since
+			s.ConsecutiveSuccesses, s.ConsecutiveFailures = b.streak.at(b.ledger.Counts().Success)
+		}
 	case breaker.HalfOpen:
 		s.ConsecutiveSuccesses, s.ConsecutiveFailures = m.successes, m.faults
 		if !b.options.probes.admits(m) {

@@ -1,6 +1,7 @@
 package circuit
 
 import (
+	"slices"
 	"time"
 
 	"github.com/kratos-breaker/breaker"
@@ -69,7 +70,7 @@ func (b *Breaker) forget(now int64) {
 	for i := range b.recent {
 		b.recent[i].begin(b.machine.base.Success + b.machine.base.Failure)
 	}
-	b.machine.streak = streak{success: b.machine.base.Success}
+	b.streak.begin(b.machine.base.Success)
 	b.watch.Store(false)
 }
 
@@ -191,7 +192,7 @@ func (b *Breaker) askOpen(ask *asking) {
 // countsFor returns what the functions of WithOpenWhen are asked about.
 func (b *Breaker) countsFor(now int64) []Counts {
 	all := b.ledger.Counts()
-	successes, failures := b.machine.streak.at(all.Success)
+	successes, failures := b.streak.at(all.Success)
 	counts := make([]Counts, len(b.options.openWhen))
 	for i, p := range b.options.openWhen {
 		c := all.Sub(b.machine.base)
@@ -217,6 +218,8 @@ func (b *Breaker) publish() {
 	case m.state == breaker.Closed:
 		v.closed = true
 		v.timedCalls = b.slow != nil
+		v.counting = !v.timedCalls && len(b.options.openWhen) == 0 &&
+			!slices.ContainsFunc(b.recent, func(r recent) bool { return r.kind != inARow })
 	case m.state == breaker.Open:
 		v.rejection = breaker.NewRejectedError(b.options.name, breaker.Open, breaker.ReasonOpen, b.timeUnlessNever(m.until), nil)
 		if !b.lenient() {

@@ -26,10 +26,9 @@ type control struct {
 
 // overruled is made when somebody sets a mode for the first time.
 type overruled struct {
-	mode     atomic.Pointer[mode] // nil in Auto
-	outside  ledger.Ledger        // calls that the window knows nothing of, or only as rejected
-	would    atomic.Uint64        // rejections that DryRun did not make
-	unmarked atomic.Int64         // when Allow rejected last because of the mode, ns
+	mode    atomic.Pointer[mode] // nil in Auto
+	outside ledger.Ledger        // calls that the window knows nothing of, or only as rejected
+	would   atomic.Uint64        // rejections that DryRun did not make
 }
 
 type mode struct {
@@ -162,8 +161,10 @@ func (b *Breaker) Reset() {
 		g.decision = b.newDecision()
 		g.alert.Store(false)
 		g.nextProbe.Store(0)
+		g.counting.Store(0)
+		g.missed.Store(0)
 		b.recordState(now, 0, before, "reset")
-		g.mu.Unlock()
+		b.unlock(g)
 	}
 	b.streak.Store(0)
 	b.assess(1)
@@ -174,7 +175,7 @@ func (b *Breaker) Reset() {
 // recordState writes down when the state changed, now that the share p of the
 // calls is rejected, and adds the event.
 func (b *Breaker) recordState(now int64, p float64, decidedFrom ledger.Counts, cause string) {
-	last := b.change.Load()
+	last := b.changed()
 	open := p > 0
 	if last&1 != 0 == open {
 		return
@@ -186,7 +187,7 @@ func (b *Breaker) recordState(now int64, p float64, decidedFrom ledger.Counts, c
 	c, g := b.controls(), b.guardFor()
 	g.changing.Lock()
 	defer g.changing.Unlock()
-	if !b.change.CompareAndSwap(last, next) {
+	if !g.change.CompareAndSwap(last, next) {
 		return // somebody else has, and told it
 	}
 	g.lastCause.Store(&cause)

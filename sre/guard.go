@@ -14,10 +14,17 @@ type guard struct {
 	alert     atomic.Bool            // whether the decision is not calm
 	nextProbe atomic.Int64           // while the backend is down, no call is allowed before, ns
 	lastCause atomic.Pointer[string] // of the last change of the state
-	unmarked  atomic.Int64           // when Allow rejected last, ns
 
+	change   atomic.Int64  // when the state changed last, ns, and at bit 0 whether to open
 	changing sync.Mutex    // held while a change of state is written down and its event added
 	changes  atomic.Uint64 // of the state, from closed to open and back
+
+	// In a trial that lets all calls through, the decision is only interested in
+	// their numbers until then, ns; 0 otherwise. They wait here for the lock.
+	counting         atomic.Int64
+	asked, succeeded atomic.Uint64
+	// Failures that came while somebody had the lock, who takes them in.
+	missed atomic.Int64
 
 	mu sync.Mutex
 	decision
@@ -46,6 +53,14 @@ func (b *Breaker) guarded() *guard {
 	return nil
 }
 
+// changed returns when the state changed last, as guard.change.
+func (b *Breaker) changed() int64 {
+	if g := b.guarded(); g != nil {
+		return g.change.Load()
+	}
+	return 0
+}
+
 func (b *Breaker) guardFor() *guard {
 	c := b.controls()
 	if g := c.guard.Load(); g != nil {
@@ -57,7 +72,7 @@ func (b *Breaker) guardFor() *guard {
 	}
 	g.mu.Lock()
 	b.tune(&g.decision) // Reconfigure may have come before it could see g
-	g.mu.Unlock()
+	b.unlock(g)
 	return g
 }
 
@@ -76,8 +91,13 @@ func (b *Breaker) asks(now int64) bool {
 	if now < g.nextProbe.Load() {
 		return false
 	}
+	if now < g.counting.Load() {
+		g.asked.Add(1)
+		return true
+	}
 	g.mu.Lock()
-	defer g.mu.Unlock()
+	defer b.unlock(g)
+	g.count()
 	if g.phase == calm {
 		return true
 	}
@@ -86,14 +106,69 @@ func (b *Breaker) asks(now int64) bool {
 	return allowed
 }
 
-// tell tells the decision of the end of a call that was counted.
-func (b *Breaker) tell(now int64, success bool) {
+// count takes in the calls that were only counted. The lock is held.
+func (g *guard) count() {
+	if g.asked.Load() == 0 && g.succeeded.Load() == 0 {
+		return
+	}
+	asked, succeeded := float64(g.asked.Swap(0)), float64(g.succeeded.Swap(0))
+	if g.phase != trial {
+		return // a few that were late
+	}
+	g.now.asked += asked
+	g.now.allowed += asked
+	g.now.success += succeeded
+	g.now.ended += succeeded
+}
+
+// unlock gives the lock back and takes in the failures that came meanwhile. It
+// reports whether there were any.
+func (b *Breaker) unlock(g *guard) (missed bool) {
+	g.mu.Unlock()
+	for g.missed.Load() > 0 && g.mu.TryLock() {
+		missed = true
+		b.catchUp(g)
+	}
+	return missed
+}
+
+func (b *Breaker) catchUp(g *guard) {
+	defer g.mu.Unlock()
+	now := b.window.Now()
+	g.count()
+	for range g.missed.Swap(0) {
+		b.failed(now, g, 0)
+	}
+	b.decided(now, g)
+}
+
+// tellSuccess tells the decision of a success that was counted.
+func (b *Breaker) tellSuccess(now int64) {
+	g := b.guarded()
+	if g == nil || !g.alert.Load() {
+		return
+	}
+	if now < g.counting.Load() {
+		g.succeeded.Add(1)
+		return
+	}
+	g.mu.Lock()
+	defer b.unlock(g)
+	g.count()
+	var flight uint64
+	if g.phase == down {
+		flight = b.ledger.Totals().InFlight
+	}
+	g.succeed(now, flight, b.random)
+	b.decided(now, g)
+}
+
+// tellFailure tells the decision of a failure that was counted. It does not wait
+// for the lock: who holds it goes on to take the failure in.
+func (b *Breaker) tellFailure(now int64) {
 	g := b.guarded()
 	seen := uint64(0) // of the streak, before there was a guard
-	switch {
-	case success && (g == nil || !g.alert.Load()):
-		return
-	case g == nil:
+	if g == nil {
 		// Most breakers need no guard: a failure now and then is no streak.
 		const bits = 8 // of the word, for its length; the rest is as failures.after
 		after, n := b.ledger.Counts().Success<<bits, uint64(1)
@@ -106,28 +181,35 @@ func (b *Breaker) tell(now int64, success bool) {
 		}
 		g, seen = b.guardFor(), n-1
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if success {
-		var flight uint64
-		if g.phase == down {
-			flight = b.ledger.Totals().InFlight
+	if seen > 0 {
+		g.mu.Lock()
+	} else if !g.mu.TryLock() {
+		g.missed.Add(1)
+		if g.mu.TryLock() { // given back before it could be seen there
+			b.catchUp(g)
 		}
-		g.succeed(now, flight, b.random)
-	} else {
-		if after := b.ledger.Counts().Success; !g.inStreak(after) {
-			g.streak = failures{n: seen, from: now, after: after, flight: b.ledger.Totals().InFlight}
-		}
-		var w ledger.Counts
-		if g.streak.n+1 >= fewFailures {
-			w = b.window.Counts(now, &b.ledger)
-		}
-		if g.streak.n+1 == fewFailures && w.Success > 0 && g.streak.flight > 0 {
-			g.streak.from = min(g.streak.from, b.silentFrom(now))
-		}
-		g.fail(now, w, b.random)
+		return
 	}
+	defer b.unlock(g)
+	g.count()
+	b.failed(now, g, seen)
 	b.decided(now, g)
+}
+
+// failed takes in a failure that continues a streak or begins one, of which
+// seen failures are known.
+func (b *Breaker) failed(now int64, g *guard, seen uint64) {
+	if after := b.ledger.Counts().Success; !g.inStreak(after) {
+		g.streak = failures{n: seen, from: now, after: after, flight: b.ledger.Totals().InFlight}
+	}
+	var w ledger.Counts
+	if g.streak.n+1 >= fewFailures {
+		w = b.window.Counts(now, &b.ledger)
+	}
+	if g.streak.n+1 == fewFailures && w.Success > 0 && g.streak.flight > 0 {
+		g.streak.from = min(g.streak.from, b.silentFrom(now))
+	}
+	g.fail(now, w, b.random)
 }
 
 // silentFrom returns since when nothing has succeeded, as far as the buckets
@@ -159,7 +241,8 @@ func (b *Breaker) look(now int64) {
 		g = b.guardFor()
 	}
 	g.mu.Lock()
-	defer g.mu.Unlock()
+	defer b.unlock(g)
+	g.count()
 	var v outlook
 	length := int64(b.window.Length())
 	stable := b.window.Suffixes(&b.ledger, func(c ledger.Counts, oldestFrom int64) {
@@ -191,7 +274,12 @@ func (b *Breaker) decided(now int64, g *guard) {
 	if g.phase == down {
 		probe = g.decision.nextProbe
 	}
-	g.nextProbe.Store(probe)
+	set(&g.nextProbe, probe)
+	counting := int64(0)
+	if g.phase == trial && g.share == 1 {
+		counting = g.ends
+	}
+	set(&g.counting, counting)
 	if alert := g.phase != calm; alert != g.alert.Load() {
 		g.alert.Store(alert)
 		if alert {
@@ -201,15 +289,22 @@ func (b *Breaker) decided(now int64, g *guard) {
 		}
 	}
 	p := g.rejects()
-	if p > 0 != (b.change.Load()&1 != 0) {
+	if p > 0 != (b.changed()&1 != 0) {
 		b.recordState(now, p, b.window.Counts(now, &b.ledger), g.cause)
+	}
+}
+
+// set stores n if it is not there. Others read it with every call.
+func set(to *atomic.Int64, n int64) {
+	if to.Load() != n {
+		to.Store(n)
 	}
 }
 
 // classically writes down what the state of a classic breaker is, now that the
 // reject ratio after c is p.
 func (b *Breaker) classically(now int64, p float64, c ledger.Counts) {
-	if p > 0 != (b.change.Load()&1 != 0) {
+	if p > 0 != (b.changed()&1 != 0) {
 		b.recordState(now, p, c, fmt.Sprintf("%d of %d calls within %v succeeded", c.Success, b.throttle().total(c), b.window.Length()))
 	}
 	if p == 0 {

@@ -56,7 +56,7 @@ func (b *Breaker) adopt(o *options) {
 	if g := b.guarded(); g != nil {
 		g.mu.Lock()
 		b.retune(now, g, reshape)
-		g.mu.Unlock()
+		b.unlock(g)
 	}
 	// What the budget was reckoned from is void.
 	b.budget.shut()

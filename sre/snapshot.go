@@ -23,7 +23,7 @@ func (b *Breaker) Snapshot() breaker.Snapshot {
 		s.Cause = b.cause(s.State)
 		return s
 	}
-	last := b.change.Load()
+	last := b.changed()
 	since, p := last>>1, 0.0
 	if g != nil {
 		g.mu.Lock()
@@ -32,7 +32,9 @@ func (b *Breaker) Snapshot() breaker.Snapshot {
 		} else if last&1 != 0 {
 			since = g.heard + g.forgets()
 		}
-		g.mu.Unlock()
+		if b.unlock(g) {
+			defer b.deliver()
+		}
 	}
 	s := b.snapshot(now, recent, p, changes)
 	s.Since = b.window.Time(since)
@@ -42,7 +44,7 @@ func (b *Breaker) Snapshot() breaker.Snapshot {
 
 // cause returns why the state began, if it is the one that was recorded last.
 func (b *Breaker) cause(s breaker.State) string {
-	if g := b.guarded(); g != nil && (s == breaker.Open) == (b.change.Load()&1 != 0) {
+	if g := b.guarded(); g != nil && (s == breaker.Open) == (b.changed()&1 != 0) {
 		if cause := g.lastCause.Load(); cause != nil {
 			return *cause
 		}
@@ -100,7 +102,7 @@ func (b *Breaker) totals() breaker.Totals {
 // recorded it. If nobody called since, the state may have changed when calls
 // left the window.
 func (b *Breaker) stateSince(now int64, state breaker.State) int64 {
-	last := b.change.Load()
+	last := b.changed()
 	since, open := last>>1, last&1 != 0
 	changeTo := func(at int64, opens bool) {
 		if since < at && at <= now && opens != open {
@@ -127,8 +129,11 @@ func (b *Breaker) Idle() bool {
 	}
 	if g := b.guarded(); g != nil {
 		g.mu.Lock()
-		defer g.mu.Unlock()
-		if g.phaseAt(now) != calm {
+		isCalm := g.phaseAt(now) == calm
+		if b.unlock(g) {
+			defer b.deliver()
+		}
+		if !isCalm {
 			return false
 		}
 	}

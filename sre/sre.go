@@ -43,10 +43,9 @@ type Breaker struct {
 	window   window.Rolling
 	budget   budget
 	settings atomic.Pointer[throttle]
-	change   atomic.Int64  // when the state changed last, ns, and at bit 0 whether to open
-	streak   atomic.Uint64 // before there is a guard: see tell
-	ledger   ledger.Ledger
 	control  atomic.Pointer[control] // nil until needed
+	streak   atomic.Uint64           // before there is a guard: see tellFailure
+	ledger   ledger.Ledger
 }
 
 // NewBreaker returns a closed breaker. It panics if an option is out of its
@@ -79,8 +78,7 @@ func (b *Breaker) allowSlow() error {
 	marked := !b.throttle().unmarked
 	if m != nil && m.Mode == breaker.ForceOpen {
 		if marked {
-			o.unmarked.Store(now)
-			o.outside.RejectUnmarked()
+			o.outside.RejectUnmarked(now)
 		} else {
 			o.outside.Reject()
 		}
@@ -98,8 +96,7 @@ func (b *Breaker) allowSlow() error {
 		return nil
 	}
 	if marked {
-		b.guardFor().unmarked.Store(now)
-		b.ledger.RejectUnmarked()
+		b.ledger.RejectUnmarked(now)
 	} else {
 		b.book(now, true)
 	}
@@ -141,7 +138,7 @@ func (b *Breaker) MarkFailed() {
 func (b *Breaker) marksRejection(now int64) bool {
 	length := int64(b.window.Length())
 	if o := b.overrule(); o != nil && o.outside.Unmarked() {
-		if now-o.unmarked.Load() > length {
+		if now-o.outside.LastUnmarked() > length {
 			o.outside.AbandonUnmarked()
 		} else if o.outside.Book() {
 			return true
@@ -150,14 +147,16 @@ func (b *Breaker) marksRejection(now int64) bool {
 	if !b.ledger.Unmarked() {
 		return false
 	}
-	if now-b.guardFor().unmarked.Load() > length {
+	if now-b.ledger.LastUnmarked() > length {
 		b.ledger.AbandonUnmarked() // by a host that does not mark its rejections
 		return false
 	}
 	if !b.ledger.Book() {
 		return false
 	}
-	b.spendRejection(now)
+	if b.throttle().classic || b.budget.left() { // otherwise assess sees to it, as in book
+		b.spendRejection(now)
+	}
 	return true
 }
 
@@ -308,14 +307,14 @@ func (b *Breaker) admits(now int64) bool {
 // succeeded is called after a success was counted that had no budget to see.
 func (b *Breaker) succeeded(now int64) {
 	if !b.throttle().classic {
-		b.tell(now, true)
+		b.tellSuccess(now)
 	}
 }
 
 // spendFailure spends from the budget after a failure was counted.
 func (b *Breaker) spendFailure(now int64) {
 	if !b.throttle().classic {
-		b.tell(now, false)
+		b.tellFailure(now)
 	}
 	b.spendRejection(now)
 }

@@ -47,9 +47,16 @@ type lane struct {
 type room struct {
 	lane     [lanes]lane
 	rejected [lanes]struct {
-		n atomic.Uint64
-		_ [56]byte
+		rejections
+		_ [40]byte
 	}
+}
+
+// rejections are those of one processor or, before there is a room, of all.
+type rejections struct {
+	booked   atomic.Uint64
+	unmarked atomic.Int64 // that their mark will book
+	last     atomic.Int64 // when the last one of them was
 }
 
 // A ledger gets more lanes once goroutines have met contentionLimit times on its
@@ -82,9 +89,8 @@ type Ledger struct {
 	// The rest is off the path of a success.
 	failure     atomic.Uint64
 	ignored     atomic.Uint64
-	rejected    atomic.Uint64 // rejections that are booked
+	rejected    rejections
 	overruled   atomic.Uint64 // rejections that were not made
-	unmarked    atomic.Int64  // rejections that their mark will book
 	abandoned   atomic.Uint64 // rejections that were never marked
 	extra       atomic.Int32  // words from the pool that are out
 	contentions atomic.Int32
@@ -100,6 +106,30 @@ func (l *Ledger) lane() *lane {
 	// hangs on the address is speed.
 	var here byte
 	return &more.lane[uint64(uintptr(unsafe.Pointer(&here))>>11)*spread>>61]
+}
+
+// rejections returns those of the calling goroutine's processor.
+func (l *Ledger) rejections() *rejections {
+	more := l.more.Load()
+	if more == nil {
+		return &l.rejected
+	}
+	var here byte // as in lane
+	return &more.rejected[uint64(uintptr(unsafe.Pointer(&here))>>11)*spread>>61].rejections
+}
+
+// eachRejections yields all rejections.
+func (l *Ledger) eachRejections(yield func(*rejections) bool) {
+	if !yield(&l.rejected) {
+		return
+	}
+	if more := l.more.Load(); more != nil {
+		for i := range more.rejected {
+			if !yield(&more.rejected[i].rejections) {
+				return
+			}
+		}
+	}
 }
 
 // contended is called by a goroutine that met another one.
@@ -182,22 +212,17 @@ func (l *Ledger) Ignore() { l.ignored.Add(1) }
 
 // Reject counts a rejection and books it at once.
 func (l *Ledger) Reject() {
-	if more := l.more.Load(); more != nil {
-		var here byte // as in lane
-		more.rejected[uint64(uintptr(unsafe.Pointer(&here))>>11)*spread>>61].n.Add(1)
-	} else if n := l.rejected.Load(); !l.rejected.CompareAndSwap(n, n+1) {
+	booked := &l.rejections().booked
+	if n := booked.Load(); !booked.CompareAndSwap(n, n+1) {
 		l.contended()
-		l.rejected.Add(1)
+		booked.Add(1)
 	}
 }
 
 // made returns the number of rejections that are booked and were made.
-func (l *Ledger) made() uint64 {
-	n := l.rejected.Load()
-	if more := l.more.Load(); more != nil {
-		for i := range more.rejected {
-			n += more.rejected[i].n.Load()
-		}
+func (l *Ledger) made() (n uint64) {
+	for r := range l.eachRejections {
+		n += r.booked.Load()
 	}
 	return n
 }
@@ -206,7 +231,14 @@ func (l *Ledger) made() uint64 {
 func (l *Ledger) Overrule() { l.overruled.Add(1) }
 
 // RejectUnmarked counts a rejection that the next MarkFailed books.
-func (l *Ledger) RejectUnmarked() { l.unmarked.Add(1) }
+func (l *Ledger) RejectUnmarked(now int64) {
+	r := l.rejections()
+	r.last.Store(now)
+	if n := r.unmarked.Load(); !r.unmarked.CompareAndSwap(n, n+1) {
+		l.contended()
+		r.unmarked.Add(1)
+	}
+}
 
 // MarkFailed books a rejection if one is unmarked, and counts a failure if none
 // is: a host like Kratos' own middleware marks a failure after each Allow that
@@ -219,24 +251,55 @@ func (l *Ledger) MarkFailed() {
 
 // Book books a rejection if one is unmarked, and reports whether one was.
 func (l *Ledger) Book() bool {
+	if l.rejections().book() { // most probably that of the same goroutine
+		return true
+	}
+	for r := range l.eachRejections {
+		if r.book() {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *rejections) book() bool {
 	for {
-		n := l.unmarked.Load()
+		n := r.unmarked.Load()
 		if n == 0 {
 			return false
 		}
-		if l.unmarked.CompareAndSwap(n, n-1) {
-			l.Reject()
+		if r.unmarked.CompareAndSwap(n, n-1) {
+			r.booked.Add(1)
 			return true
 		}
 	}
 }
 
 // Unmarked reports whether a rejection is unmarked.
-func (l *Ledger) Unmarked() bool { return l.unmarked.Load() > 0 }
+func (l *Ledger) Unmarked() bool { return l.unmarked() > 0 }
+
+// LastUnmarked returns the time of the last RejectUnmarked.
+func (l *Ledger) LastUnmarked() (at int64) {
+	for r := range l.eachRejections {
+		at = max(at, r.last.Load())
+	}
+	return at
+}
+
+func (l *Ledger) unmarked() (n int64) {
+	for r := range l.eachRejections {
+		n += r.unmarked.Load()
+	}
+	return n
+}
 
 // AbandonUnmarked no longer expects the marks of the rejections so far. They
 // stay counted, but are never booked.
-func (l *Ledger) AbandonUnmarked() { l.abandoned.Add(uint64(l.unmarked.Swap(0))) }
+func (l *Ledger) AbandonUnmarked() {
+	for r := range l.eachRejections {
+		l.abandoned.Add(uint64(r.unmarked.Swap(0)))
+	}
+}
 
 // Rejected returns the number of rejections that are booked.
 func (l *Ledger) Rejected() uint64 { return l.made() + l.overruled.Load() }
@@ -285,7 +348,7 @@ func (l *Ledger) Totals() Totals {
 	t := Totals{
 		Failure:  l.failure.Load(),
 		Ignored:  l.ignored.Load(),
-		Rejected: l.made() + uint64(l.unmarked.Load()) + l.abandoned.Load(),
+		Rejected: l.made() + uint64(l.unmarked()) + l.abandoned.Load(),
 	}
 	t.add(&l.first)
 	if more := l.more.Load(); more != nil {

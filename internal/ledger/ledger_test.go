@@ -81,8 +81,8 @@ func TestLedger_ASerialNumberWrapsWithoutTouchingTheRest(t *testing.T) {
 
 func TestLedger_RejectionsAreBookedByTheirMarks(t *testing.T) {
 	var l Ledger
-	l.RejectUnmarked()
-	l.RejectUnmarked()
+	l.RejectUnmarked(7)
+	l.RejectUnmarked(7)
 	require.Equal(t, Totals{Offered: 2, Rejected: 2}, l.Totals())
 	require.Zero(t, l.Rejected())
 	l.MarkFailed()
