@@ -262,7 +262,8 @@ func (t *table) wrapped(err error) breaker.Outcome {
 }
 
 // unsent reports whether err was made before anything was sent: by encoding
-// the request, or by parsing its address.
+// the request, by parsing its address, or by net/http for want of a connection
+// that it may use.
 func unsent(err error) bool {
 	var (
 		marshaler   *json.MarshalerError
@@ -270,8 +271,38 @@ func unsent(err error) bool {
 		value       *json.UnsupportedValueError
 		u           *url.Error
 	)
-	return errors.As(err, &marshaler) || errors.As(err, &unsupported) || errors.As(err, &value) ||
-		errors.As(err, &u) && u.Op == "parse"
+	if errors.As(err, &marshaler) || errors.As(err, &unsupported) || errors.As(err, &value) {
+		return true
+	}
+	if errors.As(err, &u) {
+		if u.Op == "parse" {
+			return true
+		}
+		err = u.Err // http.Client adds method and URL
+	}
+	innermost := err
+	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
+		innermost = inner
+	}
+	return turnedDown(fmt.Sprint(innermost)) // unlike Error, it does not panic for a nil pointer
+}
+
+// turnedDown reports whether text is one of net/http from before anything was
+// sent. Its errors have no type of their own.
+func turnedDown(text string) bool {
+	for _, prefix := range []string{
+		"unsupported protocol scheme ",
+		"net/http: invalid header ",
+		"net/http: invalid trailer ",
+		"net/http: invalid method ",
+		"http: no Host in request URL",
+		"http: server closed idle connection",
+	} {
+		if strings.HasPrefix(text, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // ClassifyKratos is the table of Kratos' own middleware: 500, 503 and 504 fail
@@ -306,21 +337,55 @@ func ClassifyCall(ctx context.Context, err error) breaker.Outcome {
 // which may be any error, so a [breaker.Classifier], which does not see the
 // context, would take it for the backend's.
 func WithoutCause(ctx context.Context, err error) error {
-	if err == nil || ctx == nil || ctx.Err() != context.Canceled {
+	if err == nil || ctx == nil || ctx.Err() != context.Canceled || !isCause(ctx, err) {
 		return err
 	}
-	// It is the same error. One that is equal, by errors.Is, can be an answer.
+	return context.Canceled
+}
+
+// isCause reports whether err is what ctx ended with. It is the same error: one
+// that is equal, by errors.Is, can be an answer.
+func isCause(ctx context.Context, err error) bool {
 	cause, inner := context.Cause(ctx), err
+	var k *kratoserrors.Error
+	if errors.As(err, &k) && k == nil {
+		return false // its Unwrap panics
+	}
 	var u *url.Error
 	if errors.As(err, &u) {
 		inner = u.Err
 	}
 	for ; inner != nil; inner = errors.Unwrap(inner) {
 		if reflect.ValueOf(inner).Comparable() && inner == cause { //nolint:errorlint // the point of it
-			return context.Canceled
+			return true
 		}
 	}
+	return false
+}
+
+// WithoutDeadline returns context.Canceled if err says that a deadline passed, or
+// is the cause that the deadline of ctx was given, and err otherwise. It is for a
+// call whose context had ended before it began: its caller was late, and nothing
+// is known of the backend.
+func WithoutDeadline(ctx context.Context, err error) error {
+	if err != nil && (deadlinePassed(err) || isCause(ctx, err)) {
+		return context.Canceled
+	}
 	return err
+}
+
+// deadlinePassed reports whether err says so. As in wrapped, an answer comes
+// before what may have caused it.
+func deadlinePassed(err error) bool {
+	var k *kratoserrors.Error
+	if errors.As(err, &k) {
+		return k != nil && k.Code == 504
+	}
+	var g interface{ GRPCStatus() *status.Status }
+	if errors.As(err, &g) {
+		return g.GRPCStatus().Code() == codes.DeadlineExceeded
+	}
+	return errors.Is(err, context.DeadlineExceeded)
 }
 
 // canceled reports whether err says that the call was cancelled, by anybody.

@@ -198,6 +198,56 @@ func TestClassify_ARequestThatCannotBeMadeIsIgnored(t *testing.T) {
 	}
 }
 
+// Their texts are all that tells these errors of net/http from others. That Go
+// still uses them is seen in http_test.go and, for idle connections, in transport/http.
+func TestClassify_WhatNetHTTPDidNotSendIsIgnored(t *testing.T) {
+	for text, want := range map[string]breaker.Outcome{
+		`unsupported protocol scheme "htp"`:              ignored,
+		`net/http: invalid header field name "a b"`:      ignored,
+		`net/http: invalid trailer field name "a b"`:     ignored,
+		`net/http: invalid method "GE T"`:                ignored,
+		"http: no Host in request URL":                   ignored,
+		"http: server closed idle connection":            ignored,
+		"no: http: server closed idle connection":        failure, // only contains it
+		"http: server closed":                            failure,
+		"net/http: HTTP/1.x transport connection broken": failure,
+		"net/http: timeout awaiting response headers":    failure,
+	} {
+		bare := stderrors.New(text)
+		inClient := &url.Error{Op: "Get", URL: "http://a", Err: bare}
+		aroundIt := &url.Error{Op: "Get", URL: "http://a", Err: fmt.Errorf("round trip: %w", bare)}
+		for _, err := range []error{inClient, aroundIt} {
+			for _, w := range wrappings {
+				require.Equal(t, want, errors.Classify(w.wrap(err)), "%v %s", err, w.name)
+				require.Equal(t, want, errors.ClassifyCall(t.Context(), w.wrap(err)), "%v %s", err, w.name)
+			}
+		}
+		require.Equal(t, want, errors.Classify(bare), "without a client around the transport")
+		require.Equal(t, want, errors.Classify(fmt.Errorf("round trip: %w", bare)))
+
+		strict := errors.NewClassifier(errors.WithOther(success))
+		require.Equal(t, want == ignored, strict(inClient) == ignored, "in a classifier with other rows, too")
+		answered := kratosError(503, "DOWN").WithCause(inClient)
+		require.Equal(t, failure, errors.Classify(answered), "a backend that passes it on has answered")
+		require.Equal(t, failure, errors.Classify(status.Error(codes.Unavailable, text)))
+	}
+}
+
+// nilable is an error that is often a nil pointer, and then has no text.
+type nilable struct{ text string }
+
+func (e *nilable) Error() string { return e.text }
+
+func TestRegression_AnErrorWithoutATextMadeClassifyPanic(t *testing.T) {
+	var missing *nilable
+	for _, err := range []error{missing, &json.UnmarshalTypeError{}, &url.Error{Op: "Get"}, &url.Error{Op: "Get", Err: missing}} {
+		require.NotPanics(t, func() {
+			require.Equal(t, failure, errors.Classify(err))
+			require.Equal(t, failure, errors.ClassifyCall(t.Context(), err))
+		}, "%T", err)
+	}
+}
+
 func TestClassify_ALocalRejectionIsIgnored(t *testing.T) {
 	ctx := context.Background()
 	for name, err := range map[string]error{
@@ -430,4 +480,36 @@ func TestRegression_ACauseThatCannotBeComparedMadeTheCallPanic(t *testing.T) {
 	require.NotPanics(t, func() {
 		require.Equal(t, breaker.Failure, errors.ClassifyCall(ctx, cause))
 	})
+}
+
+func TestWithoutDeadline_MakesACancellationOfAPassedDeadlineAndOfNothingElse(t *testing.T) {
+	for _, w := range wrappings {
+		for _, err := range []error{
+			context.DeadlineExceeded,
+			&url.Error{Op: "Get", URL: "http://a", Err: context.DeadlineExceeded},
+			status.FromContextError(context.DeadlineExceeded).Err(),
+			kratosError(504, "GATEWAY_TIMEOUT"),
+			kratoserrors.FromError(status.FromContextError(context.DeadlineExceeded).Err()), // of Kratos' gRPC client
+		} {
+			require.Equal(t, context.Canceled, errors.WithoutDeadline(t.Context(), w.wrap(err)), "%v %s", err, w.name)
+		}
+		for _, err := range []error{
+			context.Canceled, errPlain, io.EOF, rejection(), kratosError(500, ""), kratosError(503, ""), kratosError(499, ""),
+			status.Error(codes.Unavailable, "context deadline exceeded"), status.Error(codes.Canceled, ""),
+			kratosError(503, "DOWN").WithCause(context.DeadlineExceeded),
+			statusError{nil},
+			(*kratoserrors.Error)(nil),
+		} {
+			err = w.wrap(err)
+			require.True(t, errors.WithoutDeadline(t.Context(), err) == err, "%#v %s", err, w.name)
+		}
+	}
+	require.NoError(t, errors.WithoutDeadline(t.Context(), nil))
+}
+
+func TestRegression_ATypedNilForACallerWhoGaveUpMadeClassifyCallPanic(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var missing *kratoserrors.Error
+	require.NotPanics(t, func() { require.Equal(t, failure, errors.ClassifyCall(ctx, missing)) })
 }

@@ -53,6 +53,32 @@ func TestHTTP_AResetConnectionIsAFailure(t *testing.T) {
 	require.Equal(t, failure, errors.Classify(err))
 }
 
+// They were failures in the middleware, as if the backend were ill, and ignored
+// only by transport/http.
+func TestRegression_ARequestThatNetHTTPTurnedDownWasAFailureOfTheBackend(t *testing.T) {
+	for name, spoil := range map[string]func(*http.Request){
+		"scheme":       func(r *http.Request) { r.URL.Scheme = "htp" },
+		"no scheme":    func(r *http.Request) { r.URL.Scheme = "" },
+		"method":       func(r *http.Request) { r.Method = "GE T" },
+		"no host":      func(r *http.Request) { r.URL.Host = "" },
+		"header name":  func(r *http.Request) { r.Header["a b"] = []string{"c"} },
+		"header value": func(r *http.Request) { r.Header["A"] = []string{"\n"} },
+		"trailer":      func(r *http.Request) { r.Trailer = http.Header{"a b": {"c"}} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:1", nil)
+			require.NoError(t, err)
+			spoil(req)
+			_, err = (&http.Client{Transport: httpTransport(t)}).Do(req) //nolint:bodyclose // there is none
+			require.Error(t, err)
+			require.Equal(t, ignored, errors.ClassifyCall(t.Context(), err), "%v", err)
+		})
+	}
+	_, err := http.NewRequestWithContext(t.Context(), "GE T", "http://127.0.0.1:1", nil)
+	require.Error(t, err)
+	require.Equal(t, ignored, errors.ClassifyCall(t.Context(), err), "%v", err)
+}
+
 // wait is a handler that answers when nobody waits for it any more.
 func wait(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 

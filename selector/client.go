@@ -16,7 +16,8 @@ var errNilContext = errors.New("selector: the context is nil")
 
 // Client returns the middleware that learns from the calls. It returns what the
 // handler returned, and rejects nothing. A handler that panics counts as a
-// failure, and the panic goes on.
+// failure, and the panic goes on. If the context of a call had ended before it
+// began, a passed deadline counts as a cancellation by the caller.
 //
 // Make it the last middleware, inside the breaker of the operation and inside
 // retries, so that it sees each attempt. Until a node is ejected, and when it is
@@ -48,11 +49,12 @@ func (n *Nodes) Client() middleware.Middleware {
 				c = &call{}
 				ctx = context.WithValue(ctx, n, c)
 			}
+			late := adapter.TooLate(ctx)
 			result := breaker.Result{Outcome: breaker.Failure} // for a panic or Goexit, of the classifier too
 			defer func() { n.learn(peer, c, began, result) }()
 			reply, err := handler(ctx, req)
 			result.Err = err
-			result.Outcome = adapter.Outcome(ctx, err, n.classify)
+			result.Outcome = adapter.Outcome(ctx, late, err, n.classify)
 			return reply, err
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/circuit"
+	cberrors "github.com/kratos-breaker/breaker/errors"
 	"github.com/kratos-breaker/breaker/internal/breakertest"
 	"github.com/kratos-breaker/breaker/selector"
 )
@@ -72,6 +73,56 @@ func TestClient_TellsACancellationByTheCallerFromOneByTheNode(t *testing.T) {
 	_, err = n.Client()(chooses(a, nil, enough))(ctx, nil)
 	require.Equal(t, enough, err)
 	require.Equal(t, uint64(1), totals(n)[a].Ignored)
+}
+
+// A caller with little time left, say behind a slow call to somebody else, made
+// no call of it, and the node was blamed.
+func TestRegression_DeadlinesThatWereOverBeforeTheCallEjectedAHealthyNode(t *testing.T) {
+	for name, opts := range map[string][]selector.Option{
+		"default":        nil,
+		"own classifier": {selector.WithClassifier(cberrors.NewClassifier(cberrors.WithOverload()))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := selector.NewNodes(append(opts, selector.WithCircuitBreaker(func() *circuit.Breaker {
+				return circuit.NewBreaker(circuit.WithConsecutiveFailures(3))
+			}))...)
+			for _, ctx := range ended(t) {
+				for range 5 {
+					_, err := n.Client()(chooses(a, nil, ctx.Err()))(ctx, nil)
+					require.ErrorIs(t, err, ctx.Err())
+				}
+			}
+			require.Equal(t, map[string]breaker.Totals{a: {Offered: 10, Allowed: 10, Ignored: 10}}, totals(n))
+			require.Len(t, n.Filter(t.Context(), nodesOf(2)), 2)
+		})
+	}
+}
+
+// ended are contexts of callers that are too late: one that was cancelled, and
+// one past its deadline.
+func ended(t *testing.T) []context.Context {
+	left, cancel := context.WithCancel(peered(t))
+	cancel()
+	late, cancel := context.WithTimeout(peered(t), -time.Second)
+	t.Cleanup(cancel)
+	return []context.Context{left, late}
+}
+
+func TestClient_OfACallThatBeganTooLateAnyOtherEndIsWhatItIs(t *testing.T) {
+	for _, ctx := range ended(t) {
+		n := selector.NewNodes()
+		reply, err := n.Client()(chooses(a, "reply", nil))(ctx, nil)
+		require.NoError(t, err)
+		require.Equal(t, "reply", reply)
+		_, err = n.Client()(chooses(a, nil, errDown))(ctx, nil)
+		require.Equal(t, errDown, err)
+		call := n.Client()(func(ctx context.Context, req any) (any, error) {
+			_, _ = chooses(a, nil, nil)(ctx, req)
+			panic("boom")
+		})
+		require.Panics(t, func() { _, _ = call(ctx, nil) })
+		require.Equal(t, map[string]breaker.Totals{a: {Offered: 3, Allowed: 3, Success: 1, Failure: 2}}, totals(n))
+	}
 }
 
 func TestWithClassifier_SaysWhatErrorsMean(t *testing.T) {

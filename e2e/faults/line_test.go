@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-kratos/kratos/v2/middleware"
@@ -92,21 +91,10 @@ type reply struct {
 	Text string `json:"text"`
 }
 
-// askedKey is for a context with a place for the note that a breaker was asked:
-// for a caller who has already gone, the RoundTripper asks none.
-type askedKey struct{}
-
-func noteAsked(req *http.Request) string {
-	if asked, ok := req.Context().Value(askedKey{}).(*atomic.Bool); ok {
-		asked.Store(true)
-	}
-	return req.URL.Host
-}
-
 func plainHTTP(h2 bool, opts ...breakerhttp.Option) func(*network, breakers) dialer {
 	return func(n *network, b breakers) dialer {
 		base := n.transport(h2)
-		guarded := breakerhttp.NewTransport(base, append(opts, breakerhttp.WithGroup(b), breakerhttp.WithKey(noteAsked))...)
+		guarded := breakerhttp.NewTransport(base, append(opts, breakerhttp.WithGroup(b))...)
 		return func(to target) *client {
 			c := &http.Client{Transport: guarded, Timeout: to.timeout}
 			call := func(ctx context.Context, do, id string) string {

@@ -41,9 +41,7 @@ func (l *line) outcomeOf(saw string) breaker.Outcome {
 		return l.outcomeOf(rest)
 	case status == "OK", status == "200", status == "429", status == "ResourceExhausted":
 		return success
-	case status == cancelled, status == "Canceled":
-		return ignored
-	case status == idleClosed && !l.kratos:
+	case status == cancelled, status == "Canceled", status == idleClosed, status == tooLate:
 		return ignored
 	}
 	return failure
@@ -64,6 +62,7 @@ const (
 	byBackend  ending = iota
 	byCaller          // who cancels
 	byDeadline        // of the caller
+	before            // by a deadline of the caller that was over before the call
 )
 
 // mixture is a load of calls that end in all ways.
@@ -78,18 +77,38 @@ type mixture struct {
 	places  []place
 	clients map[target]*client
 
-	mu   sync.Mutex
-	saw  map[string]int
-	want breaker.Totals
+	mu    sync.Mutex
+	saw   map[string]int
+	asked int // calls that asked the breaker
+	want  breaker.Totals
 }
 
 const (
 	workers  = 16
 	deadline = 20 * time.Millisecond
 
-	// notAsked is a call whose deadline was over before a breaker could be asked.
-	notAsked = "too late"
+	// tooLate is a call whose deadline was over before it began.
+	tooLate = "too late"
 )
+
+// questioned is a context that remembers what it said when it was first asked
+// whether it had ended. It is the adapter who asks, right before the call, and
+// nobody else can know for sure what the answer was.
+type questioned struct {
+	context.Context
+	once  sync.Once
+	ended bool
+}
+
+func (c *questioned) Err() error {
+	err := c.Context.Err()
+	c.once.Do(func() { c.ended = err != nil })
+	return err
+}
+
+// asks reports whether the adapter asks a breaker for a call that ends so. The
+// RoundTripper asks none for a caller who is too late.
+func (l *line) asks(saw string) bool { return saw != tooLate || l.grpc || l.kratos }
 
 func newMixture(t *testing.T, l *line, b breaker.Breaker) *mixture {
 	m := &mixture{
@@ -127,7 +146,8 @@ func newMixture(t *testing.T, l *line, b breaker.Breaker) *mixture {
 	}
 	m.places = []place{
 		{45, shaky, []string{wellDone, wellDone, wellDone, wellDone, "500", "503", "504", "429"}, bad},
-		{16, steady, []string{wellDone}, bad},
+		{14, steady, []string{wellDone}, bad},
+		{2, steady, []string{wellDone}, []ending{before}},
 		{9, steady, []string{hang}, []ending{byCaller, byDeadline}},
 		{7, raw, []string{half}, halves},
 		{6, raw, []string{garbled, breakOff}, bad},
@@ -199,13 +219,17 @@ func (m *mixture) call(c *client, id, do string, end ending) (saw string) {
 			caller.Wait()
 		}()
 		return c.call(ctx, do, id)
-	case byDeadline:
-		var asked atomic.Bool
-		ctx, cancel := context.WithTimeout(context.WithValue(ctx, askedKey{}, &asked), deadline)
+	case byDeadline, before:
+		soon := deadline
+		if end == before {
+			soon = -time.Second
+		}
+		ctx, cancel := context.WithTimeout(ctx, soon)
 		defer cancel()
-		saw := c.call(ctx, do, id)
-		if !m.line.grpc && !m.line.kratos && saw == timedOut && !asked.Load() {
-			return notAsked
+		asked := &questioned{Context: ctx}
+		saw := c.call(asked, do, id)
+		if asked.ended && (saw == timedOut || saw == "DeadlineExceeded") {
+			return tooLate
 		}
 		return saw
 	}
@@ -216,13 +240,15 @@ func (m *mixture) count(saw string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.saw[saw]++
-	switch saw {
-	case notAsked:
-	case rejected:
+	switch {
+	case !m.line.asks(saw):
+		return
+	case saw == rejected:
 		m.want.Rejected++
 	default:
 		m.want = breakertest.Add(m.want, m.line.outcomeOf(saw))
 	}
+	m.asked++
 }
 
 // end closes the clients and requires that nothing is left.
@@ -282,10 +308,11 @@ func TestMix_TotalsAreExactAndNoPlaceOfAProbeIsLost(t *testing.T) {
 			t.Logf("%v", m.saw)
 
 			breakertest.RequireTotals(t, b, m.want)
-			require.EqualValues(t, calls+1-m.saw[notAsked], b.Snapshot().Totals.Offered)
+			require.EqualValues(t, m.asked+1, b.Snapshot().Totals.Offered)
 			for _, n := range []uint64{m.want.Success, m.want.Failure, m.want.Ignored, m.want.Rejected} {
 				require.Positive(t, n, "the mixture lacks an end")
 			}
+			require.Positive(t, m.saw[tooLate])
 			require.Less(t, m.saw[rejected], calls/2, "places were lost")
 			require.Equal(t, breaker.HalfOpen, b.Snapshot().State)
 			breakertest.Acquire(t, b, probeLimit)
@@ -316,7 +343,7 @@ func TestMix_TotalsAreExactWhileABreakerDecides(t *testing.T) {
 				m.end()
 				t.Logf("%v", m.saw)
 				breakertest.RequireTotals(t, b, m.want)
-				require.EqualValues(t, calls-m.saw[notAsked], b.Snapshot().Totals.Offered)
+				require.EqualValues(t, m.asked, b.Snapshot().Totals.Offered)
 			})
 		}
 	}

@@ -93,14 +93,25 @@ func (f foreign) Settle(_ breaker.Ticket, o breaker.Outcome) {
 	}
 }
 
+// TooLate reports whether a call that begins now cannot reach the backend in
+// time: its context has ended already.
+func TooLate(ctx context.Context) bool { return ctx.Err() != nil }
+
 // Outcome returns what the error of a call with the context ctx says about the
-// backend, by classify or, if that is nil, by errors.ClassifyCall.
-func Outcome(ctx context.Context, err error, classify breaker.Classifier) breaker.Outcome {
+// backend, by classify or, if that is nil, by errors.ClassifyCall. A call that was
+// TooLate when it began has failed by its caller: that its deadline passed counts
+// as a cancellation.
+func Outcome(ctx context.Context, late bool, err error, classify breaker.Classifier) breaker.Outcome {
+	if late {
+		err = errors.WithoutDeadline(ctx, err)
+	}
 	switch {
 	case classify != nil:
 		return classify(errors.WithoutCause(ctx, err))
 	case err == nil:
 		return breaker.Success
+	case late && err == context.Canceled: //nolint:errorlint // from above
+		return breaker.Ignored // whatever ended the context
 	}
 	return errors.ClassifyCall(ctx, err)
 }

@@ -82,8 +82,9 @@ func WithKey(key func(ctx context.Context, req any) string) Option {
 // WithClassifier sets what an error says about the backend; the default is
 // [errors.ClassifyCall]. A classifier does not see the context, so it cannot
 // tell a cancellation by the caller from one by the other side:
-// [errors.Classify] ignores both. The cause of a cancellation by the caller
-// reaches it as context.Canceled. It panics if c is nil.
+// [errors.Classify] ignores both. The cause of a cancellation by the caller, and
+// a deadline that had passed before the call, reach it as context.Canceled. It
+// panics if c is nil.
 func WithClassifier(c breaker.Classifier) Option {
 	if c == nil {
 		panic("circuitbreaker: WithClassifier: the classifier is nil")
@@ -110,7 +111,8 @@ func WithFallback(f func(ctx context.Context, req any, rejected error) (any, err
 //
 // A call without a client transport in its context has no operation and passes
 // through, unless there is a WithKey. A handler that panics counts as a
-// failure, and the panic goes on.
+// failure, and the panic goes on. If the context of a call had ended before it
+// began, a passed deadline counts as a cancellation by the caller.
 func Client(opts ...Option) middleware.Middleware {
 	var o options
 	for _, opt := range opts {
@@ -138,6 +140,7 @@ func Client(opts ...Option) middleware.Middleware {
 			if err != nil {
 				return o.reject(ctx, req, breaker.AsRejected(key, err))
 			}
+			late := adapter.TooLate(ctx)
 			outcome := breaker.Failure // for a panic or Goexit, of the classifier too
 			var failed error
 			defer func() {
@@ -155,7 +158,7 @@ func Client(opts ...Option) middleware.Middleware {
 			if err == nil && classify == nil { // nearly every call
 				outcome = breaker.Success
 			} else {
-				outcome = adapter.Outcome(ctx, err, classify)
+				outcome = adapter.Outcome(ctx, late, err, classify)
 			}
 			return reply, err
 		}

@@ -195,7 +195,7 @@ var events = []struct {
 	{"connection closed instead of an answer", calls(hangingUp), is(500, failure, marksFailed), is(503, failure, marksFailed)},
 	{"client timeout", waits(patient, soon), is(500, failure, marksFailed), is(504, failure, marksFailed)},
 	{"caller deadline", waits(withTimeout(soon), never), is(500, failure, marksFailed), is(504, failure, marksFailed)},
-	{"caller deadline already over", waits(withTimeout(-time.Second), never), is(500, failure, marksFailed), is(504, failure, marksFailed)},
+	{"caller deadline already over", waits(withTimeout(-time.Second), never), is(500, ignored, marksFailed), is(504, ignored, marksFailed)},
 	{"caller cancel", givesUp(nil), is(500, ignored, marksFailed), is(499, ignored, marksSuccess)},
 	{"caller cancel with a cause, as in errgroup", givesUp(errBackend), is(500, ignored, marksFailed), is(499, ignored, marksSuccess)},
 	{"caller cancel with a business error as the cause", givesUp(kratoserrors.NotFound("NO_USER", "")), is(404, ignored, marksSuccess).strictly(marksFailed), is(499, ignored, marksSuccess)},

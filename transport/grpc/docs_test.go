@@ -142,6 +142,7 @@ func TestDocs_EachEndCountsAsTheTableSays(t *testing.T) {
 	for row, name := range map[string]string{
 		"the server stops, or the connection breaks":                  "a server that stops",
 		"its deadline passes":                                         "a deadline",
+		"its deadline had passed before it was opened":                "a deadline that was over before",
 		"the caller cancels its context, and may never have received": "a caller who leaves without receiving",
 		"the client's connection is closed by its owner":              "a connection that its owner closes",
 	} {

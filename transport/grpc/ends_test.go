@@ -135,7 +135,7 @@ var streamEnds = []struct {
 		defer cancel()
 		_, err := s.open(ctx)
 		return err
-	}, failure, codes.DeadlineExceeded},
+	}, ignored, codes.DeadlineExceeded},
 	{"a deadline", func(s *scene) error {
 		s.replies = waits
 		ctx, cancel := context.WithTimeout(s.t.Context(), 50*time.Millisecond)
@@ -259,6 +259,11 @@ var unaryEnds = []struct {
 	{"a cancellation by the backend", unaryAnswer(status.Error(codes.Canceled, "")), failure},
 	{"a method that the backend does not have", unaryAnswer(status.Error(codes.Unimplemented, "")), ignored},
 	{"a caller who left before", func(s *scene) error { return callUnary(breakertest.Canceled(), s.cc) }, ignored},
+	{"a deadline that was over before", func(s *scene) error {
+		ctx, cancel := context.WithTimeout(s.t.Context(), -time.Second)
+		defer cancel()
+		return callUnary(ctx, s.cc)
+	}, ignored},
 	{"a caller who leaves", func(s *scene) error {
 		s.replies = waits
 		ctx, cancel := context.WithCancelCause(s.t.Context())

@@ -91,7 +91,8 @@ func WithKey(key func(ctx context.Context, method string, cc *grpc.ClientConn) s
 // WithClassifier sets what an error says about the backend; the default is
 // [errors.ClassifyCall]. A classifier does not see the context, so it cannot
 // tell a cancellation by the caller from one by the other side:
-// [errors.Classify] ignores both. For a stream it is called where the stream
+// [errors.Classify] ignores both. A deadline that had passed before the call
+// reaches it as context.Canceled. For a stream it is called where the stream
 // ends, which may be a goroutine of gRPC's: there a panic ends the program. It
 // panics if c is nil.
 func WithClassifier(c breaker.Classifier) Option {
@@ -156,7 +157,8 @@ func (o *options) ask(ctx context.Context, method string, cc *grpc.ClientConn) (
 //
 // An invoker that panics or ends its goroutine is a failure, and the panic goes
 // on. A call whose connection was closed by its owner is ignored, as one whose
-// caller gave up. Around a call that succeeds nothing is allocated.
+// caller gave up, and as one whose deadline had passed before it began. Around a
+// call that succeeds nothing is allocated.
 func UnaryClientInterceptor(opts ...Option) grpc.UnaryClientInterceptor {
 	o := newOptions("UnaryClientInterceptor", opts)
 	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, callOpts ...grpc.CallOption) error {
@@ -170,11 +172,12 @@ func UnaryClientInterceptor(opts ...Option) grpc.UnaryClientInterceptor {
 		if err != nil {
 			return err
 		}
+		late := adapter.TooLate(ctx)
 		result := breaker.Result{Outcome: breaker.Failure} // for a panic or Goexit, of the classifier too
 		defer func() { settle(p, result) }()
 		err = invoker(ctx, method, req, reply, cc, callOpts...)
 		result.Err = err
-		result = resultOf(ctx, cc, err, classify)
+		result = resultOf(ctx, late, cc, err, classify)
 		return err
 	}
 }
@@ -188,11 +191,11 @@ func settle(p breaker.Permit, r breaker.Result) {
 }
 
 // resultOf returns what the end of a call over cc says.
-func resultOf(ctx context.Context, cc *grpc.ClientConn, err error, classify breaker.Classifier) breaker.Result {
+func resultOf(ctx context.Context, late bool, cc *grpc.ClientConn, err error, classify breaker.Classifier) breaker.Result {
 	r := breaker.Result{Outcome: breaker.Ignored, Err: err}
 	switch {
 	case !closedByOwner(cc, err):
-		r.Outcome = adapter.Outcome(ctx, err, classify)
+		r.Outcome = adapter.Outcome(ctx, late, err, classify)
 	case classify != nil:
 		r.Outcome = classify(context.Canceled)
 	}

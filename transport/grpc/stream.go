@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/internal/adapter"
 )
 
 // StreamClientInterceptor returns an interceptor for streams. It panics if an
@@ -24,7 +25,8 @@ import (
 // The end comes from grpc.OnFinish, so interceptors between this one and gRPC
 // must pass the call options on. A streamer that panics or ends its goroutine is
 // a failure, and the panic goes on. Streams of a connection that was closed by
-// its owner are ignored, as those whose caller gave up.
+// its owner are ignored, as those whose caller gave up, and as those whose deadline
+// had passed before they were opened.
 //
 // A stream with up to three call options costs two allocations more, and one
 // more with WithStreamSuccessAfter; its messages cost nothing without it.
@@ -41,7 +43,7 @@ func StreamClientInterceptor(opts ...Option) grpc.StreamClientInterceptor {
 		if err != nil {
 			return nil, err
 		}
-		e := &ending{permit: p, ctx: ctx, cc: cc, classify: classify}
+		e := &ending{permit: p, ctx: ctx, late: adapter.TooLate(ctx), cc: cc, classify: classify}
 		if o.successAfter > 0 {
 			e.asked, e.successAfter = time.Now(), o.successAfter
 		}
@@ -72,6 +74,7 @@ func StreamClientInterceptor(opts ...Option) grpc.StreamClientInterceptor {
 type ending struct {
 	permit   breaker.Permit
 	ctx      context.Context
+	late     bool
 	cc       *grpc.ClientConn
 	classify breaker.Classifier
 	state    atomic.Uint32
@@ -105,7 +108,7 @@ func (e *ending) finish(err error) {
 	default:
 		result := breaker.Result{Outcome: breaker.Failure, Err: err} // for a panic or Goexit of the classifier
 		defer func() { settle(e.permit, result) }()
-		result = resultOf(e.ctx, e.cc, err, e.classify)
+		result = resultOf(e.ctx, e.late, e.cc, err, e.classify)
 	}
 }
 

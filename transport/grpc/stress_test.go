@@ -70,6 +70,11 @@ var ends = []end{
 		defer cancel()
 		_ = call(ctx)
 	}},
+	{"ok", ignored, func(ctx context.Context, _ func(), call func(context.Context, ...grpc.CallOption) error) {
+		ctx, cancel := context.WithTimeout(ctx, -time.Second)
+		defer cancel()
+		_ = call(ctx)
+	}},
 	{"ok", failure, func(ctx context.Context, _ func(), call func(context.Context, ...grpc.CallOption) error) {
 		_ = call(ctx, grpc.UseCompressor("none of that name"))
 	}},
@@ -80,6 +85,21 @@ var ends = []end{
 	{"wait", failure, func(ctx context.Context, _ func(), call func(context.Context, ...grpc.CallOption) error) {
 		breakertest.EndOf(func() { _ = call(context.WithValue(ctx, saboteur{}, after)) })
 	}},
+}
+
+// questioned is a context that remembers what it said when it was first asked
+// whether it had ended. It is the interceptor who asks, right before the call. A
+// deadline of 2 ms may be over then, which nobody else can know for sure.
+type questioned struct {
+	context.Context
+	once sync.Once
+	late bool
+}
+
+func (c *questioned) Err() error {
+	err := c.Context.Err()
+	c.once.Do(func() { c.late = err != nil })
+	return err
 }
 
 // saboteur is the key of what makes the interceptor below panic.
@@ -150,16 +170,18 @@ func stress(t *testing.T, opts ...cbgrpc.Option) map[string]*books {
 	one := func(r *rand.Rand) {
 		k := r.IntN(len(kinds) + 1)
 		end := ends[r.IntN(len(ends))]
-		m, rejected := unaryMethod, false
+		m, rejected, asked := unaryMethod, false, new(questioned)
 		call := func(ctx context.Context, opts ...grpc.CallOption) error {
-			err := cc.Invoke(ctx, unaryMethod, empty(), empty(), opts...)
+			asked.Context = ctx
+			err := cc.Invoke(asked, unaryMethod, empty(), empty(), opts...)
 			rejected = cberrors.IsRejected(err)
 			return err
 		}
 		if k < len(kinds) {
 			m = kinds[k].method
 			call = func(ctx context.Context, opts ...grpc.CallOption) error {
-				stream, err := cc.NewStream(ctx, kinds[k].desc, m, opts...)
+				asked.Context = ctx
+				stream, err := cc.NewStream(asked, kinds[k].desc, m, opts...)
 				rejected = cberrors.IsRejected(err)
 				if err != nil {
 					return err
@@ -178,9 +200,12 @@ func stress(t *testing.T, opts ...cbgrpc.Option) map[string]*books {
 		ctx, cancel := context.WithCancel(metadata.AppendToOutgoingContext(context.Background(), "end", end.name))
 		defer cancel()
 		end.do(ctx, cancel, call)
-		if rejected {
+		switch {
+		case rejected:
 			kept[m].rejected.Add(1)
-		} else {
+		case asked.late:
+			kept[m].enter(ignored)
+		default:
 			kept[m].enter(end.want)
 		}
 	}

@@ -103,7 +103,7 @@ func TestTransport_ErrorsCountAsTheTableSays(t *testing.T) {
 
 // Their texts are all that tells these errors of net/http from others: this
 // fails when Go changes one.
-func TestTransport_RequestThatNetHTTPTurnsDownIsIgnored(t *testing.T) {
+func TestTransport_RequestThatNetHTTPTurnsDownIsIgnoredUnlessTheClassifierKnowsBetter(t *testing.T) {
 	base := &http.Transport{}
 	defer base.CloseIdleConnections()
 	for name, spoil := range map[string]func(*http.Request){
@@ -116,15 +116,20 @@ func TestTransport_RequestThatNetHTTPTurnsDownIsIgnored(t *testing.T) {
 		"trailer":      func(r *http.Request) { r.Trailer = http.Header{"a b": {"c"}} },
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, opts := range [][]breakerhttp.Option{
-				nil, {breakerhttp.WithClassifier(func(error) breaker.Outcome { return failure })},
+			for _, row := range []struct {
+				opts []breakerhttp.Option
+				want breaker.Outcome
+			}{
+				{nil, ignored},
+				{[]breakerhttp.Option{breakerhttp.WithClassifier(cberrors.NewClassifier())}, ignored},
+				{[]breakerhttp.Option{breakerhttp.WithClassifier(func(error) breaker.Outcome { return failure })}, failure},
 			} {
 				b := &permits{}
 				req := get(t)
 				spoil(req)
-				_, err := roundTrip(breakerhttp.NewTransport(base, append(opts, with(b))...), req)
+				_, err := roundTrip(breakerhttp.NewTransport(base, append(row.opts, with(b))...), req)
 				require.Error(t, err)
-				b.requireOnly(t, ignored)
+				b.requireOnly(t, row.want)
 			}
 		})
 	}

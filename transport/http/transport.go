@@ -16,7 +16,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/errors"
@@ -49,9 +48,9 @@ var (
 //     caller's context is ignored, a deadline or a broken connection is a failure.
 //     An io.EOF is a failure too: the backend hung up instead of answering. So
 //     is an error of the request's own body, unless the classifier knows it.
-//   - An error of net/http from before anything was sent is ignored, whatever the
-//     classifier: a scheme, method or header that it does not take, and an idle
-//     connection that the backend had closed meanwhile.
+//     An error of net/http from before anything was sent is ignored: a scheme,
+//     method or header that it does not take, and an idle connection that the
+//     backend had closed meanwhile.
 //   - A panic of base or of a classifier is a failure, and goes on.
 //
 // By default a call ends with the header of the response: see [WithBody].
@@ -224,31 +223,9 @@ func (c *call) classifier() breaker.Classifier {
 
 // outcomeOf returns what an error says, of base or of the body of a response.
 func (c *call) outcomeOf(err error) breaker.Outcome {
-	if turnedDown(err) {
-		return breaker.Ignored
-	}
 	if stderrors.Is(err, io.EOF) {
 		// Alone it would be the end of a stream. http.Client wraps it the same.
 		err = &url.Error{Op: c.req.Method, URL: c.req.URL.Redacted(), Err: err}
 	}
-	return adapter.Outcome(c.req.Context(), err, c.classifier())
-}
-
-// turnedDown reports whether err is one of net/http from before anything was
-// sent. They have no type of their own.
-func turnedDown(err error) bool {
-	text := err.Error()
-	for _, prefix := range []string{
-		"unsupported protocol scheme ",
-		"net/http: invalid header ",
-		"net/http: invalid trailer ",
-		"net/http: invalid method ",
-		"http: no Host in request URL",
-		"http: server closed idle connection",
-	} {
-		if strings.HasPrefix(text, prefix) {
-			return true
-		}
-	}
-	return false
+	return adapter.Outcome(c.req.Context(), false, err, c.classifier())
 }
