@@ -9,3 +9,12 @@ type Rules interface {
 	// what errors mean; the error is nil or a *RejectedError. It does not block.
 	Admit(transport, key string) (Permit, Classifier, error)
 }
+
+// Reloads counts what came of changed rules. A [Source] that has rules has a
+// method Reloads that returns it.
+type Reloads struct {
+	// Applied counts the changes that came into force, Unchanged those that
+	// said the same in other words, and Rejected those that were not valid or
+	// could not be read.
+	Applied, Unchanged, Rejected uint64
+}

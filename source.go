@@ -78,15 +78,23 @@ func (s groupSource[B]) Keys() Keys {
 	return Keys{Held: s.group.Len(), Limit: s.group.Limit(), Overflows: s.group.Overflows()}
 }
 
-// Sources lists what several sources list, one after the other. It panics if
-// one is nil.
+// Sources lists what several sources list, one after the other. If some of them
+// have rules, it has the sum of their [Reloads]. It panics if one is nil.
 func Sources(all ...Source) Source {
+	var reload reloading
 	for _, s := range all {
 		if s == nil {
 			panic("breaker: Sources: a source is nil")
 		}
+		if r, ok := s.(reloader); ok {
+			reload.of = append(reload.of, r)
+		}
 	}
-	return sources(all)
+	if reload.of == nil {
+		return sources(all)
+	}
+	reload.sources = all
+	return reload
 }
 
 type sources []Source
@@ -109,6 +117,25 @@ func (all sources) Keys() (sum Keys) {
 		sum.Held += k.Held
 		sum.Limit += k.Limit
 		sum.Overflows += k.Overflows
+	}
+	return sum
+}
+
+// reloader is a source that has rules.
+type reloader interface{ Reloads() Reloads }
+
+// reloading are sources of which some have rules.
+type reloading struct {
+	sources
+	of []reloader
+}
+
+func (all reloading) Reloads() (sum Reloads) {
+	for _, s := range all.of {
+		r := s.Reloads()
+		sum.Applied += r.Applied
+		sum.Unchanged += r.Unchanged
+		sum.Rejected += r.Rejected
 	}
 	return sum
 }

@@ -60,6 +60,29 @@ func TestSources_ListOneAfterTheOther(t *testing.T) {
 	}
 }
 
+// ruled is a source that has rules.
+type ruled struct {
+	breaker.Source
+	reloads breaker.Reloads
+}
+
+func (r *ruled) Reloads() breaker.Reloads { return r.reloads }
+
+func TestSources_AddUpTheReloadsOfThoseThatHaveRules(t *testing.T) {
+	type reloader interface{ Reloads() breaker.Reloads }
+	plain := breaker.SourceOf(group.NewGroup(func() *sre.Breaker { return sre.NewBreaker() }))
+	require.NotImplements(t, (*reloader)(nil), plain)
+	require.NotImplements(t, (*reloader)(nil), breaker.Sources(plain, plain), "it would be there with nothing to say")
+
+	one, two := &ruled{Source: plain}, &ruled{Source: plain}
+	all := breaker.Sources(plain, one, breaker.Sources(two))
+	require.Implements(t, (*reloader)(nil), all)
+	one.reloads = breaker.Reloads{Applied: 1, Unchanged: 2, Rejected: 3}
+	two.reloads = breaker.Reloads{Applied: 10, Unchanged: 20, Rejected: 30}
+	require.Equal(t, breaker.Reloads{Applied: 11, Unchanged: 22, Rejected: 33}, all.(reloader).Reloads())
+	require.Equal(t, breaker.Keys{Limit: 3 * 256}, all.Keys(), "it still is the source of them all")
+}
+
 func TestSource_OfNothingPanics(t *testing.T) {
 	require.PanicsWithValue(t, "breaker: SourceOf: the group is nil", func() { breaker.SourceOf[breaker.Breaker](nil) })
 	require.PanicsWithValue(t, "breaker: SourceOf: the group is nil", func() { breaker.SourceOf((*group.Group[*sre.Breaker])(nil)) })

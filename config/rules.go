@@ -89,12 +89,7 @@ type Change struct {
 }
 
 // Reloads counts what came of changed rules.
-type Reloads struct {
-	// Applied counts the changes that came into force, Unchanged those that
-	// said the same in other words, and Rejected those that were not valid or
-	// could not be read.
-	Applied, Unchanged, Rejected uint64
-}
+type Reloads = breaker.Reloads
 
 // New puts a set in force. It panics if set is nil.
 func New(set *Set, opts ...Option) *Rules {

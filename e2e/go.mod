@@ -9,6 +9,7 @@ require (
 	github.com/go-kratos/kratos/v2 v2.9.2
 	github.com/hashicorp/go-retryablehttp v0.7.8
 	github.com/kratos-breaker/breaker v0.0.0
+	github.com/kratos-breaker/breaker/contrib/prometheus v0.0.0
 	github.com/prometheus/client_golang v1.24.1
 	github.com/prometheus/common v0.70.1
 	github.com/prometheus/prometheus v0.313.4
@@ -26,6 +27,7 @@ require (
 )
 
 require (
+	dario.cat/mergo v1.0.0 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/dennwc/varint v1.0.0 // indirect
@@ -61,4 +63,7 @@ require (
 	pgregory.net/rapid v1.3.0 // indirect
 )
 
-replace github.com/kratos-breaker/breaker => ../
+replace (
+	github.com/kratos-breaker/breaker => ../
+	github.com/kratos-breaker/breaker/contrib/prometheus => ../contrib/prometheus
+)

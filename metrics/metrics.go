@@ -1,19 +1,20 @@
 // Package metrics publishes breakers as OpenTelemetry instruments. They read
 // snapshots when somebody collects: nothing is added to a call, and nothing runs
 // in between.
+//
+// The module contrib/prometheus says the same to a registry of Prometheus'
+// client_golang, without the SDK of OpenTelemetry: a scrape is cheaper then.
 package metrics
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"reflect"
-	"sync"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/internal/watch"
 )
 
 // ScopeName is the name for the meter of [Register].
@@ -21,19 +22,7 @@ const ScopeName = "github.com/kratos-breaker/breaker/metrics"
 
 // Other is the name under which the overflow breaker of a group is published,
 // together with the breakers beyond [WithLimit].
-const Other = "_OTHER"
-
-// The keys of the attributes. A state, a mode or an outcome has the text of its
-// String method.
-const (
-	nameKey     = attribute.Key("circuitbreaker.name")
-	decisionKey = attribute.Key("circuitbreaker.decision") // allowed, rejected
-	outcomeKey  = attribute.Key("circuitbreaker.outcome")  // success, failure, ignored
-	stateKey    = attribute.Key("circuitbreaker.state")    // closed, half-open, open
-	modeKey     = attribute.Key("circuitbreaker.mode")     // auto, force-open, force-closed, dry-run
-	fromKey     = attribute.Key("from")                    // a state
-	toKey       = attribute.Key("to")                      // a state
-)
+const Other = watch.Other
 
 // Option configures [Register]. A value out of its range makes Register panic.
 type Option func(*options)
@@ -43,14 +32,6 @@ type options struct {
 	common     []attribute.KeyValue
 	limit      int
 }
-
-const (
-	// The instrument with most attribute sets has six per breaker, one for each
-	// change of the state. By default the SDK of OpenTelemetry keeps less than
-	// 2000, and 321 breakers have 1926.
-	defaultLimit = 320
-	maxLimit     = 1_000_000
-)
 
 // WithAttributes adds what f returns to the series of a breaker. f is asked
 // once per breaker, when it is first collected. It may replace the name:
@@ -98,6 +79,10 @@ func WithLimit(breakers int) Option { return func(o *options) { o.limit = breake
 //	circuitbreaker.breakers           number     without a name
 //	circuitbreaker.breakers.limit     number     without a name
 //	circuitbreaker.overflow           counter    without a name
+//	circuitbreaker.config.reloads     counter    without a name; result
+//
+// The last one is there if the source has rules, as a *config.Rules has: a method
+// Reloads that returns [breaker.Reloads]. [breaker.Sources] passes it on.
 //
 // In every collection, the allowed requests of a breaker are the sum of its
 // calls and of those in flight. The series are there from the breaker's first
@@ -122,20 +107,17 @@ func WithLimit(breakers int) Option { return func(o *options) { o.limit = breake
 func Register(meter metric.Meter, source breaker.Source, opts ...Option) (metric.Registration, error) {
 	mustBe("meter", meter)
 	mustBe("source", source)
-	o := options{limit: defaultLimit}
+	o := options{limit: watch.DefaultLimit}
 	for _, opt := range opts {
 		if opt == nil {
 			panic("metrics: Register: nil Option")
 		}
 		opt(&o)
 	}
-	if o.limit < 1 || o.limit > maxLimit {
-		panic(fmt.Sprintf("metrics: WithLimit(%d): want a number in [1, %d]", o.limit, maxLimit))
+	if o.limit < 1 || o.limit > watch.MaxLimit {
+		panic(fmt.Sprintf("metrics: WithLimit(%d): want a number in [1, %d]", o.limit, watch.MaxLimit))
 	}
-	p := &publisher{source: source, options: o}
-	p.watched = make(map[identity]*watched)
-	p.series = make(map[attribute.Distinct]*series)
-	p.common = metric.WithAttributeSet(attribute.NewSet(o.common...))
+	p := newPublisher(source, o)
 	all, err := p.create(meter)
 	if err != nil {
 		return nil, err
@@ -147,89 +129,4 @@ func mustBe(what string, v any) {
 	if r := reflect.ValueOf(v); !r.IsValid() || r.Kind() == reflect.Pointer && r.IsNil() {
 		panic("metrics: Register: the " + what + " is nil")
 	}
-}
-
-type instruments struct {
-	requests, wouldReject, calls, transitions, overflow     metric.Int64ObservableCounter
-	inFlight, state, mode, window, breakers, breakersAtMost metric.Int64ObservableUpDownCounter
-	rejectRatio                                             metric.Float64ObservableGauge
-}
-
-// create makes the instruments and returns them all.
-func (i *instruments) create(meter metric.Meter) (all []metric.Observable, err error) {
-	counter := func(to *metric.Int64ObservableCounter, name, unit, description string) {
-		c, e := meter.Int64ObservableCounter(name, metric.WithUnit(unit), metric.WithDescription(description))
-		*to, all, err = c, append(all, c), errors.Join(err, e)
-	}
-	number := func(to *metric.Int64ObservableUpDownCounter, name, unit, description string) {
-		c, e := meter.Int64ObservableUpDownCounter(name, metric.WithUnit(unit), metric.WithDescription(description))
-		*to, all, err = c, append(all, c), errors.Join(err, e)
-	}
-	counter(&i.requests, "circuitbreaker.requests", "{request}",
-		"Calls that asked the breaker, by what it decided.")
-	counter(&i.wouldReject, "circuitbreaker.would_reject", "{request}",
-		"Calls that a dry run allowed although the breaker had come to reject them.")
-	counter(&i.calls, "circuitbreaker.calls", "{call}",
-		"Allowed calls that ended, by what their end said about the backend.")
-	number(&i.inFlight, "circuitbreaker.inflight", "{call}",
-		"Allowed calls that have not ended.")
-	number(&i.state, "circuitbreaker.state", "1",
-		"1 for the state that the breaker is in, 0 for the others.")
-	counter(&i.transitions, "circuitbreaker.state.transitions", "{transition}",
-		"Changes of the breaker's state.")
-	number(&i.mode, "circuitbreaker.mode", "1",
-		"1 for the mode that the breaker is in, 0 for the others. In auto, its state decides about calls.")
-	number(&i.window, "circuitbreaker.window.calls", "{call}",
-		"Calls that the breaker decides from.")
-	number(&i.breakers, "circuitbreaker.breakers", "{breaker}",
-		"Keys that have a breaker of their own.")
-	number(&i.breakersAtMost, "circuitbreaker.breakers.limit", "{breaker}",
-		"Keys that can have a breaker of their own.")
-	counter(&i.overflow, "circuitbreaker.overflow", "{request}",
-		"Calls whose key was beyond the limit, so that they shared a breaker.")
-	gauge, e := meter.Float64ObservableGauge("circuitbreaker.reject_ratio", metric.WithUnit("1"),
-		metric.WithDescription("Share of the calls that the breaker rejects now."))
-	i.rejectRatio = gauge
-	return append(all, gauge), errors.Join(err, e)
-}
-
-// publisher is one registration.
-type publisher struct {
-	instruments
-	options
-	source breaker.Source
-	common metric.ObserveOption
-
-	mu      sync.Mutex // several readers may collect at once
-	round   uint64
-	watched map[identity]*watched
-	series  map[attribute.Distinct]*series
-}
-
-func (p *publisher) collect(_ context.Context, o metric.Observer) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.round++
-	for _, s := range p.series {
-		s.now = s.gone
-	}
-	for l := range p.source.Breakers() {
-		if l.Breaker == nil {
-			continue
-		}
-		if w := p.watch(l); w.round != p.round { // once, if two sources list it
-			w.round = p.round
-			w.read(l.Breaker.Snapshot())
-			w.series.now.add(&w.last)
-		}
-	}
-	p.forget()
-	for _, s := range p.series {
-		s.observe(o, &p.instruments)
-	}
-	k := p.source.Keys()
-	o.ObserveInt64(p.breakers, int64(k.Held), p.common)
-	o.ObserveInt64(p.breakersAtMost, int64(k.Limit), p.common)
-	o.ObserveInt64(p.overflow, int64(k.Overflows), p.common)
-	return nil
 }

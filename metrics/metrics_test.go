@@ -144,7 +144,7 @@ func TestRegister_ShowsWhatAPersonDecided(t *testing.T) {
 		b.SetMode(mode)
 		require.Equal(t, []string{"mode{mode=auto,name=a}0", "mode{mode=" + mode.String() + ",name=a}1"}, modesOf())
 	}
-	require.InDelta(t, 0, m.collect(t)["would_reject{name=a}"], 0)
+	require.Contains(t, m.collect(t), "would_reject{name=a}", "from the dry run on, not from what it would reject first")
 	call(b, 100, breaker.Failure)
 	c := m.collect(t)
 	require.InDelta(t, 99, c["would_reject{name=a}"], 0)
@@ -211,6 +211,38 @@ func TestRegister_NothingIsPublishedAfterUnregister(t *testing.T) {
 	require.Empty(t, m.collect(t))
 }
 
+// ruled is a source that has rules.
+type ruled struct {
+	list
+	reloads breaker.Reloads
+}
+
+func (r *ruled) Reloads() breaker.Reloads { return r.reloads }
+
+func TestRegister_CountsTheReloadsOfASourceThatHasRules(t *testing.T) {
+	source := &ruled{}
+	m := newMeter()
+	_, err := metrics.Register(m, source, metrics.WithCommonAttributes(attributesOf("http")...))
+	require.NoError(t, err)
+	require.Contains(t, m.made, "counter circuitbreaker.config.reloads {reload}")
+	reloads := func() collection {
+		c := m.collect(t)
+		maps.DeleteFunc(c, func(k string, _ float64) bool { return !strings.HasPrefix(k, "config.reloads{") })
+		return c
+	}
+	require.Equal(t, collection{
+		"config.reloads{kind=http,result=applied}":   0,
+		"config.reloads{kind=http,result=unchanged}": 0,
+		"config.reloads{kind=http,result=rejected}":  0,
+	}, reloads(), "they are there before the first change")
+	source.reloads = breaker.Reloads{Applied: 1, Unchanged: 2, Rejected: 3}
+	require.Equal(t, collection{
+		"config.reloads{kind=http,result=applied}":   1,
+		"config.reloads{kind=http,result=unchanged}": 2,
+		"config.reloads{kind=http,result=rejected}":  3,
+	}, reloads())
+}
+
 func TestRegister_CommonAttributesTellTwoSourcesApart(t *testing.T) {
 	one, two := &list{keys: breaker.Keys{Held: 1}}, &list{keys: breaker.Keys{Held: 2}}
 	one.set("a", sre.NewBreaker())
@@ -229,10 +261,12 @@ func TestRegister_CommonAttributesTellTwoSourcesApart(t *testing.T) {
 func TestRegister_ReturnsTheErrorsOfTheMeter(t *testing.T) {
 	m := newMeter()
 	m.fails = errors.New("no")
-	r, err := metrics.Register(m, &list{})
-	require.ErrorIs(t, err, m.fails)
-	require.Nil(t, r)
-	require.Empty(t, m.callbacks)
+	for _, source := range []breaker.Source{&list{}, &ruled{}} {
+		r, err := metrics.Register(m, source)
+		require.ErrorIs(t, err, m.fails)
+		require.Nil(t, r)
+		require.Empty(t, m.callbacks)
+	}
 }
 
 func TestRegister_PanicsForWhatCannotBe(t *testing.T) {

@@ -153,8 +153,17 @@ func requireIdentities(t *testing.T, g *target, names []string) map[string]float
 }
 
 func TestScrape_TheIdentitiesHoldExactlyAfterARandomLoad(t *testing.T) {
-	l, g := newLoad(), newTarget(t)
-	g.publish(t, breaker.SourceOf(l.breakers))
+	for name, way := range ways {
+		t.Run(name, func(t *testing.T) {
+			l := newLoad()
+			requireBooks(t, l, way(t, breaker.SourceOf(l.breakers)))
+		})
+	}
+}
+
+// requireBooks requires that g says of a random load what its callers know.
+func requireBooks(t *testing.T, l *load, g *target) {
+	t.Helper()
 	names := []string{"0", "1", "2", "3"}
 
 	before := requireIdentities(t, g, names)

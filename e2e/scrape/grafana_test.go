@@ -18,6 +18,7 @@ import (
 
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/circuit"
+	"github.com/kratos-breaker/breaker/config"
 	"github.com/kratos-breaker/breaker/group"
 )
 
@@ -39,7 +40,9 @@ func everything(t *testing.T) lines {
 	p.Done(breaker.Failure)
 	require.Eventually(t, func() bool { return b.Snapshot().State == breaker.HalfOpen }, 10*time.Second, time.Millisecond)
 	target := newTarget(t)
-	target.publish(t, breaker.SourceOf(g))
+	rules, err := config.Parse([]byte("{}"), config.JSON)
+	require.NoError(t, err)
+	target.publish(t, breaker.Sources(breaker.SourceOf(g), config.New(rules)))
 	return target.scrape(t)
 }
 

@@ -33,10 +33,10 @@ type target struct {
 	handler http.Handler
 }
 
-func newTarget(t testing.TB) *target {
+func newTarget(t testing.TB, opts ...prometheus.Option) *target {
 	t.Helper()
 	registry := client.NewRegistry()
-	exporter, err := prometheus.New(prometheus.WithRegisterer(registry))
+	exporter, err := prometheus.New(append(opts, prometheus.WithRegisterer(registry))...)
 	require.NoError(t, err)
 	provider := sdk.NewMeterProvider(sdk.WithReader(exporter))
 	t.Cleanup(func() { require.NoError(t, provider.Shutdown(t.Context())) })

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/prometheus"
 	sdk "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/goleak"
@@ -61,6 +62,17 @@ func TestScrape_TheSDKDropsNoAttributesHoweverManyBreakersThereAre(t *testing.T)
 		}
 	}
 	require.InDelta(t, 2500, calls, 0, "those beyond the limit are counted together")
+}
+
+// Each label of the scope stands in each line.
+func TestScrape_WithoutTheScopeIsLittleMoreThanHalfAsLong(t *testing.T) {
+	var sizes [2]float64
+	for i, opts := range [][]prometheus.Option{nil, {prometheus.WithoutScopeInfo()}} {
+		g := newTarget(t, opts...)
+		g.publish(t, breaker.SourceOf(filled(256)))
+		sizes[i] = float64(g.size())
+	}
+	require.InDelta(t, 0.52, sizes[1]/sizes[0], 0.05)
 }
 
 func TestScrape_SurvivesAnyKey(t *testing.T) {
@@ -127,14 +139,29 @@ func BenchmarkCollect256(b *testing.B) {
 // BenchmarkScrape256 is a whole scrape: the collection, and the text that the
 // exporter and Prometheus' client make of it.
 func BenchmarkScrape256(b *testing.B) {
-	g := newTarget(b)
-	g.publish(b, breaker.SourceOf(filled(256)))
-	size := 0
-	b.ReportAllocs()
-	for b.Loop() {
-		w := httptest.NewRecorder()
-		g.handler.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
-		size = w.Body.Len()
+	for _, v := range []struct {
+		name string
+		opts []prometheus.Option
+	}{
+		{"Default", nil},
+		{"WithoutScopeInfo", []prometheus.Option{prometheus.WithoutScopeInfo()}},
+	} {
+		b.Run(v.name, func(b *testing.B) {
+			g := newTarget(b, v.opts...)
+			g.publish(b, breaker.SourceOf(filled(256)))
+			size := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				size = g.size()
+			}
+			b.ReportMetric(float64(size), "bytes/scrape")
+		})
 	}
-	b.ReportMetric(float64(size), "bytes/scrape")
+}
+
+// size returns the length of the page without compression.
+func (g *target) size() int {
+	w := httptest.NewRecorder()
+	g.handler.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	return w.Body.Len()
 }

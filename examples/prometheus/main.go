@@ -57,6 +57,7 @@ func run(ctx context.Context, addr string, hold bool, stdout io.Writer) error {
 		return sre.NewBreaker(sre.WithName(operation), sre.WithListener(logging.Slog(newLogger(stdout))))
 	})
 	registry := client.NewRegistry()
+	// With the scope in each line, the page is twice as long.
 	exporter, err := prometheus.New(prometheus.WithRegisterer(registry), prometheus.WithoutScopeInfo())
 	if err != nil {
 		return err
