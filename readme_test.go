@@ -395,7 +395,7 @@ func TestReadme_TheOptionTableIsWhatTheCodeDoes(t *testing.T) {
 		require.InDelta(t, number(t, defaults("sre.WithSuccess")), 0.6, 0)
 		for success, bears := range map[float64]bool{0.64: true, 0.56: false} {
 			synctest.Test(t, func(t *testing.T) {
-				calls := offer(sre.NewBreaker(), 1000, 1, 30*time.Second, chance(success))
+				calls := offer(ours(1), 1000, 1, 30*time.Second, chance(success))
 				n, allowed, _ := between(calls, 0, 30*time.Second)
 				require.Equal(t, bears, n == allowed, "%v succeed, %d of %d allowed", success, allowed, n)
 			})
@@ -416,7 +416,7 @@ func TestReadme_TheOptionTableIsWhatTheCodeDoes(t *testing.T) {
 		for least, opts := range map[float64][]sre.Option{number(t, byDefault): nil, number(t, byClassic): {sre.Classic()}} {
 			for calls, bears := range map[float64]bool{least - 2: true, least + 4: false} {
 				synctest.Test(t, func(t *testing.T) {
-					require.Equal(t, bears, rejectedOf(sre.NewBreaker(opts...), calls) == 0, "%v in a window, %v needed", calls, least)
+					require.Equal(t, bears, rejectedOf(ours(1, opts...), calls) == 0, "%v in a window, %v needed", calls, least)
 				})
 			}
 		}
@@ -475,7 +475,7 @@ func TestReadme_TheOptionTableIsWhatTheCodeDoes(t *testing.T) {
 				if every == 3*time.Second {
 					opts = append(opts, sre.WithProbeInterval(every))
 				}
-				calls := offer(sre.NewBreaker(opts...), 1000, 1, 2*time.Minute, dead)
+				calls := offer(ours(1, opts...), 1000, 1, 2*time.Minute, dead)
 				_, probes, _ := between(calls, time.Minute, 2*time.Minute)
 				require.InEpsilon(t, time.Minute/every, probes, 0.15)
 			})
@@ -539,6 +539,17 @@ func readmeEvents(t *testing.T) map[string][]error {
 	require.Equal(t, codes.Unknown, flattened.Code())
 	_, badJSON := json.Marshal(math.NaN())
 	overHTTP := func(err error) error { return &url.Error{Op: "Get", URL: "http://127.0.0.1:8000", Err: err} }
+	deadlines := []error{
+		context.DeadlineExceeded, overHTTP(context.DeadlineExceeded), status.FromContextError(context.DeadlineExceeded).Err(),
+	}
+	sent := func(spoil func(*http.Request)) error {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:1", nil)
+		require.NoError(t, err)
+		spoil(req)
+		_, err = http.DefaultClient.Do(req) //nolint:bodyclose // there is none
+		require.Error(t, err)
+		return err
+	}
 	_, rejection := (&rejecting{}).Acquire()
 	return map[string][]error{
 		"no error": {nil},
@@ -550,9 +561,8 @@ func readmeEvents(t *testing.T) map[string][]error {
 			syscall.ECONNREFUSED, overHTTP(syscall.ECONNREFUSED), syscall.ECONNRESET, overHTTP(syscall.ECONNRESET),
 			syscall.ETIMEDOUT, overHTTP(os.ErrDeadlineExceeded), overHTTP(io.EOF), overHTTP(io.ErrUnexpectedEOF),
 		},
-		"a deadline passed": {
-			context.DeadlineExceeded, overHTTP(context.DeadlineExceeded), status.FromContextError(context.DeadlineExceeded).Err(),
-		},
+		"a deadline passed during the call":     deadlines,
+		"a deadline had passed before the call": deadlines,
 		"no node found by discovery, `NODE_NOT_FOUND` or `no_available_node`": {
 			kratoserrors.ServiceUnavailable("NODE_NOT_FOUND", "no nodes"),
 			kratoserrors.ServiceUnavailable("no_available_node", "").GRPCStatus().Err(),
@@ -560,6 +570,11 @@ func readmeEvents(t *testing.T) map[string][]error {
 		"the request could not be encoded": {
 			badJSON, fmt.Errorf("encode: %w", badJSON),
 			status.Error(codes.Internal, "grpc: error while marshaling: string field contains invalid UTF-8"),
+		},
+		"net/http sent nothing: it does not take the URL, the method or a header, or the server had closed the idle connection": {
+			sent(func(r *http.Request) { r.URL.Scheme = "htp" }), sent(func(r *http.Request) { r.URL.Host = "" }),
+			sent(func(r *http.Request) { r.Method = "GE T" }), sent(func(r *http.Request) { r.Header["a b"] = []string{"c"} }),
+			overHTTP(errors.New("http: server closed idle connection")),
 		},
 		"rejected by another breaker in this process": {
 			rejection, aegis.ErrNotAllowed, cberrors.NotAllowed(breaker.AsRejected("other", rejection)),
@@ -579,6 +594,7 @@ func (*rejecting) Acquire() (breaker.Permit, error) {
 
 func TestReadme_TheClassificationTableIsWhatTheCodeDoes(t *testing.T) {
 	const byCaller, bySomebodyElse, panicked = "cancelled by the caller", "cancelled by somebody else", "a panic in the handler"
+	const tooLate = "a deadline had passed before the call"
 	cancelled, cancel := context.WithCancel(clientContext("/op"))
 	cancel()
 
@@ -614,6 +630,13 @@ func TestReadme_TheClassificationTableIsWhatTheCodeDoes(t *testing.T) {
 		case panicked:
 			require.Equal(t, want, markOf(ctx, circuitbreaker.WithCircuitBreaker[*recorder], func() error { panic("x") }))
 			continue
+		case tooLate: // the classifiers see the end of a call, and not its beginning
+			late, cancel := context.WithTimeout(ctx, -time.Second)
+			defer cancel()
+			for _, err := range errs {
+				require.Equal(t, want, markOf(late, circuitbreaker.WithCircuitBreaker[*recorder], func() error { return err }), "%v", err)
+			}
+			continue
 		}
 
 		want, option, hasOption := strings.Cut(want, ", or ")
@@ -644,6 +667,24 @@ func TestReadme_ABadGatewayThatKratosSendsOverGRPCCountsAsABusinessCode(t *testi
 		sent := kratoserrors.New(code, "BROKEN", "").GRPCStatus()
 		require.Equal(t, codes.Unknown, sent.Code())
 		require.Equal(t, breaker.Success, cberrors.Classify(sent.Err()))
+	}
+}
+
+func TestReadme_ADeadlineThatHadPassedBeforeTheCallReachesAClassifierAsACancellation(t *testing.T) {
+	requireReadmeSays(t, "reaches it as `context.Canceled`, and so does a deadline that had passed before the call")
+	late, cancel := context.WithTimeout(clientContext("/op"), -time.Second)
+	defer cancel()
+	for _, ctx := range []context.Context{late, clientContext("/op")} {
+		var seen error
+		classify := circuitbreaker.WithClassifier(func(err error) breaker.Outcome {
+			seen = err
+			return cberrors.Classify(err)
+		})
+		_, err := circuitbreaker.Client(classify)(func(context.Context, any) (any, error) {
+			return nil, context.DeadlineExceeded
+		})(ctx, nil)
+		require.Equal(t, context.DeadlineExceeded, err)
+		require.Equal(t, ctx == late, seen == context.Canceled, "%v", seen)
 	}
 }
 

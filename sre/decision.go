@@ -171,6 +171,8 @@ const (
 	doubtAfter     = 1500 * ms
 	doubtAfterDown = 7 * sec
 	wariness       = 15 * sec
+	scarce         = 0.12 // of the calls, in which too little is seen to look for long
+	helped         = 0.7  // of these succeed if shedding helps: 1/earn, less some chance
 
 	// What is known fades: after so long without a call, the breaker is calm.
 	forget = 60 * sec
@@ -485,6 +487,13 @@ func (d *decision) doubt(now int64, this stretch) {
 	wait := doubtAfter
 	if d.afterwards {
 		wait = doubtAfterDown
+	}
+	if d.again > 0 && now-d.again >= 2*doubtAfter && m.allowed < scarce*m.asked && m.success < helped*m.ended {
+		// The second look has become none: what a success earns is less than it
+		// costs, whatever the load.
+		d.pardoned = now + pardon
+		d.become(calm, now, "fewer calls do not help")
+		return
 	}
 	if now-max(d.since, d.again) < wait || m.ended < 8 || m.asked == 0 {
 		return

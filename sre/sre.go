@@ -154,9 +154,7 @@ func (b *Breaker) marksRejection(now int64) bool {
 	if !b.ledger.Book() {
 		return false
 	}
-	if b.throttle().classic || b.budget.left() { // otherwise assess sees to it, as in book
-		b.spendRejection(now)
-	}
+	b.spendRejection(now)
 	return true
 }
 
@@ -261,21 +259,23 @@ func (s *settler) Settle(t breaker.Ticket, o breaker.Outcome) {
 	b := (*Breaker)(s)
 	if o == breaker.Success {
 		// Nearly every call, without a call of its own.
-		if now := b.window.Now(); !b.window.Due(now) && b.budget.left() && ledger.TrySettle(t.Word, t.Serial, 1) {
+		now := b.window.Now()
+		if !b.window.Due(now) && b.budget.left() && ledger.TrySettle(t.Word, t.Serial, 1) {
 			return
 		}
+		b.settleSlow(now, t, o)
+		return
 	}
-	b.settleSlow(t, o)
-}
-
-func (b *Breaker) settleSlow(t breaker.Ticket, o breaker.Outcome) {
 	if o == breaker.Ignored {
 		if b.ledger.Settle(t.Word, t.Serial, 0) {
 			b.ledger.Ignore()
 		}
 		return
 	}
-	now := b.window.Now()
+	b.settleSlow(b.window.Now(), t, o)
+}
+
+func (b *Breaker) settleSlow(now int64, t breaker.Ticket, o breaker.Outcome) {
 	if b.window.Due(now) {
 		b.roll(now)
 	}
@@ -322,8 +322,12 @@ func (b *Breaker) spendFailure(now int64) {
 // spendRejection spends from the budget after a failure or a rejection was
 // counted. In the window of a classic breaker, both are the same.
 func (b *Breaker) spendRejection(now int64) {
+	classic := b.throttle().classic
+	if !classic && !b.budget.left() {
+		return // assess sees to it
+	}
 	left := b.budget.spend(1)
-	if left > 0 || left == 0 && b.refill() || !b.throttle().classic {
+	if left > 0 || left == 0 && b.refill() || !classic {
 		return
 	}
 	c := b.window.Counts(now, &b.ledger)
@@ -363,7 +367,7 @@ func (b *Breaker) refill() bool { return b.assess(max(8, int64(b.window.Buckets(
 func (b *Breaker) assess(worthwhile int64) int64 {
 	for {
 		read := b.budget.word.Load()
-		booked := b.ledger.Rejected()
+		before := b.ledger.Unsuccessful()
 		n := int64(budgetMax)
 		law := b.throttle()
 		stable := b.window.Suffixes(&b.ledger, func(c ledger.Counts, _ int64) {
@@ -378,9 +382,9 @@ func (b *Breaker) assess(worthwhile int64) int64 {
 		if !b.budget.set(read, n) {
 			continue
 		}
-		// A rejection spends only from a budget that it sees, to save an
-		// atomic operation. What was booked since the reading is spent here.
-		if late := b.ledger.Rejected() - booked; late > 0 && n > 0 {
+		// A failure or rejection spends only from a budget that it sees, to save
+		// an atomic operation. What was counted since the reading is spent here.
+		if late := b.ledger.Unsuccessful() - before; late > 0 && n > 0 {
 			b.budget.spend(late)
 		}
 		return n

@@ -131,7 +131,7 @@ func TestRecorder_EachChangeOfRecordedCallsIsOnExactlyOneSpan(t *testing.T) {
 			for n := range 500 {
 				b := breakers[(i+n)%2]
 				c := r.Begin()
-				if i == 0 {
+				if i == 0 && n%21 == 0 { // 50 changes in all, and 64 can wait
 					b.Reset() // so that it opens again
 				}
 				err := breaker.Run(t.Context(), b, fail)
@@ -145,6 +145,7 @@ func TestRecorder_EachChangeOfRecordedCallsIsOnExactlyOneSpan(t *testing.T) {
 		s := b.Snapshot()
 		want[s.Name+" open"] = s.Transitions[breaker.Closed][breaker.Open]
 		want[s.Name+" closed"] = s.Transitions[breaker.Open][breaker.Closed]
+		got[s.Name+" open"], got[s.Name+" closed"] = 0, 0 // all resets may have come before
 	}
 	for i := range spans {
 		for _, e := range spans[i].told() {

@@ -114,8 +114,6 @@ var reasons = map[string]string{
 	"Mixed/time-40/gobreaker":        locks,
 	"Mixed/time-40/failsafe-go":      locks,
 
-	"Rejected/sre/breaker-allow" + atTwo: "The rejection and its mark are booked in words that all processors share, for aegis' methods do not " +
-		"say which mark belongs to which rejection. `Acquire` books in one step, each processor for itself.",
 	"Mixed/sre-1/breaker" + atTwo:           failures,
 	"Mixed/sre-10/breaker" + atTwo:          failures,
 	"Mixed/sre-40/breaker" + atTwo:          failures,
@@ -132,8 +130,8 @@ const (
 		"key for ever. Ours takes no lock, which tells on two processors."
 	lines = "A breaker of `circuit` has a cache line of its own for what each call writes, and a second set of counts for probes and late " +
 		"calls; its options can be replaced. So 256 of them take 0.4 MB."
-	locks = "Each failure takes a lock, for it may open the breaker, so two processors on which millions of calls a second fail wait for " +
-		"each other."
+	locks = "A failure writes three words that all processors share: the lock that failures hold together, their number, and how many " +
+		"there were in a row. With millions of them a second, two processors take these from each other."
 	failures = "Failures are counted in words that all processors share, for a few in a row may decide. Only successes and rejections are " +
 		"counted by each processor for itself."
 )

@@ -304,6 +304,9 @@ func (l *Ledger) AbandonUnmarked() {
 // Rejected returns the number of rejections that are booked.
 func (l *Ledger) Rejected() uint64 { return l.made() + l.overruled.Load() }
 
+// Unsuccessful returns the number of failures and of booked rejections.
+func (l *Ledger) Unsuccessful() uint64 { return l.failure.Load() + l.Rejected() }
+
 // Counts returns the counts since creation, of rejections the booked ones.
 // Each number only ever grows.
 func (l *Ledger) Counts() Counts {
