@@ -161,7 +161,7 @@ func slower(r *results) (names []string, by map[string]float64, of int) {
 
 func scaling(w *bytes.Buffer, r *results) {
 	names, by, of := slower(r)
-	fmt.Fprintf(w, "\n## Two processors\n\nOf our %d benchmarks, %d take longer per call on two processors than on one, where all calls share a breaker.\n",
+	fmt.Fprintf(w, "\n## Two processors\n\nOf our %d benchmarks, those that take longer per call on two processors than on one, where all calls share a breaker: %d.\n",
 		of, len(names))
 	list(w, names, func(name string) string { return fmt.Sprintf("%s: %.2f times as long", name, by[name]) },
 		func(name string) string { return reason(name + atTwo) })
