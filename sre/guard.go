@@ -125,14 +125,21 @@ func (g *guard) count() {
 // reports whether there were any.
 func (b *Breaker) unlock(g *guard) (missed bool) {
 	g.mu.Unlock()
+	return b.catchUp(g)
+}
+
+// catchUp takes in the failures that came while somebody had the lock, unless
+// somebody has it now. It looks again after each time that it gave the lock back:
+// a failure that found it taken is left to it.
+func (b *Breaker) catchUp(g *guard) (missed bool) {
 	for g.missed.Load() > 0 && g.mu.TryLock() {
 		missed = true
-		b.catchUp(g)
+		b.takeMissed(g)
 	}
 	return missed
 }
 
-func (b *Breaker) catchUp(g *guard) {
+func (b *Breaker) takeMissed(g *guard) {
 	defer g.mu.Unlock()
 	now := b.window.Now()
 	g.count()
@@ -185,9 +192,7 @@ func (b *Breaker) tellFailure(now int64) {
 		g.mu.Lock()
 	} else if !g.mu.TryLock() {
 		g.missed.Add(1)
-		if g.mu.TryLock() { // given back before it could be seen there
-			b.catchUp(g)
-		}
+		b.catchUp(g) // the lock may have been given back before that could be seen there
 		return
 	}
 	defer b.unlock(g)
