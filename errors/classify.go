@@ -262,8 +262,7 @@ func (t *table) wrapped(err error) breaker.Outcome {
 }
 
 // unsent reports whether err was made before anything was sent: by encoding
-// the request, by parsing its address, or by net/http for want of a connection
-// that it may use.
+// the request, by parsing its address, or by net/http, which did not take it.
 func unsent(err error) bool {
 	var (
 		marshaler   *json.MarshalerError
@@ -284,11 +283,15 @@ func unsent(err error) bool {
 	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
 		innermost = inner
 	}
+	if _, several := innermost.(interface{ Unwrap() []error }); several {
+		return false // of attempts, of which a later one may have been sent
+	}
 	return turnedDown(fmt.Sprint(innermost)) // unlike Error, it does not panic for a nil pointer
 }
 
 // turnedDown reports whether text is one of net/http from before anything was
-// sent. Its errors have no type of their own.
+// sent. Its errors have no type of their own. "server closed idle connection" is
+// none: a server that closes a connection instead of answering may look so.
 func turnedDown(text string) bool {
 	for _, prefix := range []string{
 		"unsupported protocol scheme ",
@@ -296,7 +299,6 @@ func turnedDown(text string) bool {
 		"net/http: invalid trailer ",
 		"net/http: invalid method ",
 		"http: no Host in request URL",
-		"http: server closed idle connection",
 	} {
 		if strings.HasPrefix(text, prefix) {
 			return true
@@ -368,7 +370,7 @@ func isCause(ctx context.Context, err error) bool {
 // call whose context had ended before it began: its caller was late, and nothing
 // is known of the backend.
 func WithoutDeadline(ctx context.Context, err error) error {
-	if err != nil && (deadlinePassed(err) || isCause(ctx, err)) {
+	if err != nil && (deadlinePassed(err) || ctx != nil && isCause(ctx, err)) {
 		return context.Canceled
 	}
 	return err

@@ -199,7 +199,7 @@ func TestClassify_ARequestThatCannotBeMadeIsIgnored(t *testing.T) {
 }
 
 // Their texts are all that tells these errors of net/http from others. That Go
-// still uses them is seen in http_test.go and, for idle connections, in transport/http.
+// still uses them is seen in http_test.go.
 func TestClassify_WhatNetHTTPDidNotSendIsIgnored(t *testing.T) {
 	for text, want := range map[string]breaker.Outcome{
 		`unsupported protocol scheme "htp"`:              ignored,
@@ -207,8 +207,8 @@ func TestClassify_WhatNetHTTPDidNotSendIsIgnored(t *testing.T) {
 		`net/http: invalid trailer field name "a b"`:     ignored,
 		`net/http: invalid method "GE T"`:                ignored,
 		"http: no Host in request URL":                   ignored,
-		"http: server closed idle connection":            ignored,
-		"no: http: server closed idle connection":        failure, // only contains it
+		"http: server closed idle connection":            failure, // maybe after it was sent
+		"no: net/http: invalid method":                   failure, // only contains it
 		"http: server closed":                            failure,
 		"net/http: HTTP/1.x transport connection broken": failure,
 		"net/http: timeout awaiting response headers":    failure,

@@ -49,9 +49,9 @@ func (n *Nodes) Client() middleware.Middleware {
 				c = &call{}
 				ctx = context.WithValue(ctx, n, c)
 			}
-			late := adapter.TooLate(ctx)
 			result := breaker.Result{Outcome: breaker.Failure} // for a panic or Goexit, of the classifier too
 			defer func() { n.learn(peer, c, began, result) }()
+			late := adapter.TooLate(ctx)
 			reply, err := handler(ctx, req)
 			result.Err = err
 			result.Outcome = adapter.Outcome(ctx, late, err, n.classify)

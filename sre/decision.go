@@ -285,6 +285,14 @@ func (d *decision) succeed(now int64, flight uint64, random func() float64) {
 	}
 }
 
+// ignore takes in an ignored outcome: another call may be made for it, or callers
+// who give up would use up what successes earn.
+func (d *decision) ignore() {
+	if d.phase == shedding {
+		d.credit = min(d.credit+1, 1+d.rate*float64(hoard))
+	}
+}
+
 // yield returns the share of the calls that would succeed if the backend had
 // less to do than it can, as far as it is known: the load has to grow in spite of
 // what fails then.

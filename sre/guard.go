@@ -170,6 +170,19 @@ func (b *Breaker) tellSuccess(now int64) {
 	b.decided(now, g)
 }
 
+// tellIgnored tells the decision of an ignored outcome that was counted.
+func (b *Breaker) tellIgnored() {
+	g := b.guarded()
+	if g == nil || !g.alert.Load() {
+		return
+	}
+	g.mu.Lock()
+	g.ignore()
+	if b.unlock(g) {
+		b.deliver()
+	}
+}
+
 // tellFailure tells the decision of a failure that was counted. It does not wait
 // for the lock: who holds it goes on to take the failure in.
 func (b *Breaker) tellFailure(now int64) {

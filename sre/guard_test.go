@@ -138,13 +138,13 @@ func TestGuard_AModeOverrulesAnyPhaseAndLeavesItAlone(t *testing.T) {
 				// With the highest number, a trial rejects each call.
 				b := NewBreaker(WithRandom(highest))
 				put(b, p)
-				b.guarded().credit = 0 // of shedding
 				ask := func() error {
 					permit, err := b.Acquire()
 					permit.Done(breaker.Ignored)
 					return err
 				}
 				_ = ask() // shedding begins with a probe
+				b.guarded().credit = 0
 				for _, m := range []breaker.Mode{breaker.ForceClosed, breaker.DryRun} {
 					b.SetMode(m)
 					before := b.Snapshot().Totals

@@ -1,6 +1,7 @@
 package sre_test
 
 import (
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/sre"
 )
 
 func TestRegression_FailuresVanishedAfterRejectionsThatNobodyMarked(t *testing.T) {
@@ -89,5 +91,33 @@ func TestRegression_OfferedWentBackwards(t *testing.T) {
 			return
 		default:
 		}
+	}
+}
+
+// Calls that end ignored, as those of callers who give up, used up what successes
+// had earned: with four of five of them, a breaker stayed open for minutes after
+// the backend had healed.
+func TestRegression_IgnoredCallsKeptTheBreakerOpenAfterAnOutage(t *testing.T) {
+	for seed := range uint64(20) {
+		synctest.Test(t, func(t *testing.T) {
+			b := sre.NewBreaker(sre.WithRandom(rand.New(rand.NewPCG(seed, 2)).Float64))
+			r := rand.New(rand.NewPCG(seed, 1))
+			during := func(d time.Duration, answer breaker.Outcome) {
+				for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+					outcome := answer
+					if r.Float64() < 0.8 {
+						outcome = breaker.Ignored
+					}
+					if p, err := b.Acquire(); err == nil {
+						p.Done(outcome)
+					}
+				}
+			}
+			during(10*time.Second, breaker.Success)
+			during(30*time.Second, breaker.Failure)
+			require.Equal(t, breaker.Open, b.Snapshot().State, "seed %d", seed)
+			during(30*time.Second, breaker.Success)
+			require.Equal(t, breaker.Closed, b.Snapshot().State, "seed %d", seed)
+		})
 	}
 }

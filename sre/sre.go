@@ -159,7 +159,10 @@ func (b *Breaker) marksRejection(now int64) bool {
 }
 
 // MarkIgnored counts a call whose outcome says nothing about the backend.
-func (b *Breaker) MarkIgnored() { b.ledger.Ignore() }
+func (b *Breaker) MarkIgnored() {
+	b.ledger.Ignore()
+	b.tellIgnored()
+}
 
 // Acquire returns a permit for one call, or a *[breaker.RejectedError].
 func (b *Breaker) Acquire() (breaker.Permit, error) {
@@ -268,7 +271,7 @@ func (s *settler) Settle(t breaker.Ticket, o breaker.Outcome) {
 	}
 	if o == breaker.Ignored {
 		if b.ledger.Settle(t.Word, t.Serial, 0) {
-			b.ledger.Ignore()
+			b.MarkIgnored()
 		}
 		return
 	}

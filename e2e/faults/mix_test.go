@@ -41,7 +41,7 @@ func (l *line) outcomeOf(saw string) breaker.Outcome {
 		return l.outcomeOf(rest)
 	case status == "OK", status == "200", status == "429", status == "ResourceExhausted":
 		return success
-	case status == cancelled, status == "Canceled", status == idleClosed, status == tooLate:
+	case status == cancelled, status == "Canceled", status == tooLate:
 		return ignored
 	}
 	return failure

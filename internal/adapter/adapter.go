@@ -4,6 +4,7 @@ package adapter
 
 import (
 	"context"
+	stderrors "errors"
 	"fmt"
 	"reflect"
 
@@ -110,7 +111,7 @@ func Outcome(ctx context.Context, late bool, err error, classify breaker.Classif
 		return classify(errors.WithoutCause(ctx, err))
 	case err == nil:
 		return breaker.Success
-	case late && err == context.Canceled: //nolint:errorlint // from above
+	case late && stderrors.Is(err, context.Canceled):
 		return breaker.Ignored // whatever ended the context
 	}
 	return errors.ClassifyCall(ctx, err)

@@ -140,7 +140,6 @@ func Client(opts ...Option) middleware.Middleware {
 			if err != nil {
 				return o.reject(ctx, req, breaker.AsRejected(key, err))
 			}
-			late := adapter.TooLate(ctx)
 			outcome := breaker.Failure // for a panic or Goexit, of the classifier too
 			var failed error
 			defer func() {
@@ -150,6 +149,7 @@ func Client(opts ...Option) middleware.Middleware {
 				}
 				p.DoneWith(breaker.Result{Outcome: outcome, Err: failed})
 			}()
+			late := adapter.TooLate(ctx)
 			reply, err := handler(ctx, req)
 			failed = err
 			if classify == nil {

@@ -172,9 +172,9 @@ func UnaryClientInterceptor(opts ...Option) grpc.UnaryClientInterceptor {
 		if err != nil {
 			return err
 		}
-		late := adapter.TooLate(ctx)
 		result := breaker.Result{Outcome: breaker.Failure} // for a panic or Goexit, of the classifier too
 		defer func() { settle(p, result) }()
+		late := adapter.TooLate(ctx)
 		err = invoker(ctx, method, req, reply, cc, callOpts...)
 		result.Err = err
 		result = resultOf(ctx, late, cc, err, classify)

@@ -43,7 +43,7 @@ func StreamClientInterceptor(opts ...Option) grpc.StreamClientInterceptor {
 		if err != nil {
 			return nil, err
 		}
-		e := &ending{permit: p, ctx: ctx, late: adapter.TooLate(ctx), cc: cc, classify: classify}
+		e := &ending{permit: p, ctx: ctx, cc: cc, classify: classify}
 		if o.successAfter > 0 {
 			e.asked, e.successAfter = time.Now(), o.successAfter
 		}
@@ -53,6 +53,7 @@ func StreamClientInterceptor(opts ...Option) grpc.StreamClientInterceptor {
 				e.abort()
 			}
 		}()
+		e.late = adapter.TooLate(ctx)
 		s, err := streamer(ctx, desc, cc, method, e.observed(callOpts)...)
 		returned = true
 		if s == nil && err == nil {

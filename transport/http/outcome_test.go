@@ -68,7 +68,7 @@ func TestTransport_ErrorsCountAsTheTableSays(t *testing.T) {
 		"deadline":                        {end: context.DeadlineExceeded, want: failure},
 		"rejected by another breaker":     {end: cberrors.NotAllowed(rejection()), want: ignored},
 		"scheme":                          {end: errors.New(`unsupported protocol scheme "htp"`), want: ignored},
-		"closed while idle":               {end: errors.New("http: server closed idle connection"), want: ignored},
+		"closed while idle":               {end: errors.New("http: server closed idle connection"), want: failure},
 		"a text that only contains these": {end: errors.New("no: net/http: invalid header field"), want: failure},
 		"cancelled by the caller, with a cause": {end: cause, want: ignored, ctx: func(ctx context.Context) (context.Context, context.CancelFunc) {
 			ctx, cancel := context.WithCancelCause(ctx)

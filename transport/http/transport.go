@@ -48,9 +48,8 @@ var (
 //     caller's context is ignored, a deadline or a broken connection is a failure.
 //     An io.EOF is a failure too: the backend hung up instead of answering. So
 //     is an error of the request's own body, unless the classifier knows it.
-//     An error of net/http from before anything was sent is ignored: a scheme,
-//     method or header that it does not take, and an idle connection that the
-//     backend had closed meanwhile.
+//     An error of net/http from before anything was sent is ignored: it does not
+//     take the scheme, the method or a header.
 //   - A panic of base or of a classifier is a failure, and goes on.
 //
 // By default a call ends with the header of the response: see [WithBody].

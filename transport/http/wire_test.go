@@ -275,9 +275,10 @@ func (c *closable) Close() error {
 	return c.Conn.Close()
 }
 
-// This error of net/http, too, has nothing but a text. It needs a server that
-// closes an idle connection just when it is chosen for a request.
-func TestWire_ConnectionThatWasClosedWhileIdleIsIgnored(t *testing.T) {
+// A server that closes an idle connection just when it is chosen for a request
+// looks like one that hangs up instead of answering: net/http may say the same of
+// both.
+func TestWire_ConnectionThatWasClosedWhileIdleIsAFailure(t *testing.T) {
 	address := listen(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }))
 	conn := &closable{end: make(chan struct{}), closed: make(chan struct{})}
 	base := &http.Transport{DialContext: func(context.Context, string, string) (_ net.Conn, err error) {
@@ -299,7 +300,7 @@ func TestWire_ConnectionThatWasClosedWhileIdleIsIgnored(t *testing.T) {
 	}})
 	_, err = roundTrip(rt, request(ctx, t, http.MethodPost, "http://"+address, newSource("cannot be sent twice")))
 	require.ErrorContains(t, err, "server closed idle connection")
-	require.Equal(t, []breaker.Outcome{success, ignored}, b.outcomes())
+	require.Equal(t, []breaker.Outcome{success, failure}, b.outcomes())
 }
 
 // http.Client.Timeout ends calls through two channels at once, and what net/http
