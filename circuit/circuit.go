@@ -350,9 +350,16 @@ func (b *Breaker) decideAfter(v *view, row uint64, r breaker.Result) {
 	b.watch.Store(true) // before the counts are read: see reconsider
 	if b.options == v.options {
 		b.failed(now, row, r)
-	} else {
-		b.judge(now, r)
+		return
 	}
+	// Of the rules of a Reconfigure in between, these and the rates knew of it.
+	for i := range b.recent {
+		if rule := &b.recent[i]; rule.kind == inARow && row >= uint64(rule.failures) {
+			b.open(now, rule.cause(), &r)
+			return
+		}
+	}
+	b.judge(now, r)
 }
 
 // fail counts a failure of the closed state.

@@ -67,14 +67,10 @@ func (s *streak) fail(l *ledger.Ledger) uint64 {
 	for {
 		was := s.word.Load()
 		success := l.Counts().Success << streakBits
-		n := was & streakMask
-		switch since := int64(success - was&^streakMask); {
-		case since < 0:
-			continue // somebody else knows of a later success
-		case since > 0:
-			n = 0
+		n := uint64(1)
+		if success == was&^streakMask { // read after was, so never of before it
+			n = min(was&streakMask+1, streakMask)
 		}
-		n = min(n+1, streakMask)
 		if s.word.CompareAndSwap(was, success|n) {
 			return n
 		}

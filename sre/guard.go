@@ -26,7 +26,7 @@ type guard struct {
 	// Failures that came while somebody had the lock, who takes them in.
 	missed atomic.Int64
 
-	mu sync.Mutex
+	mu sync.RWMutex // held to read by who only looks
 	decision
 }
 
@@ -121,22 +121,26 @@ func (g *guard) count() {
 	g.now.ended += succeeded
 }
 
-// unlock gives the lock back and takes in the failures that came meanwhile. It
-// reports whether there were any.
-func (b *Breaker) unlock(g *guard) (missed bool) {
+// unlock gives the lock back and takes in the failures that came meanwhile.
+func (b *Breaker) unlock(g *guard) {
 	g.mu.Unlock()
-	return b.catchUp(g)
+	b.catchUp(g)
 }
 
 // catchUp takes in the failures that came while somebody had the lock, unless
-// somebody has it now. It looks again after each time that it gave the lock back:
-// a failure that found it taken is left to it.
-func (b *Breaker) catchUp(g *guard) (missed bool) {
-	for g.missed.Load() > 0 && g.mu.TryLock() {
-		missed = true
+// somebody has it now who will. Who holds it to read will not. It looks again after
+// each time that it gave the lock back: a failure that found it taken is left to it.
+func (b *Breaker) catchUp(g *guard) {
+	for g.missed.Load() > 0 {
+		if !g.mu.TryLock() {
+			if !g.mu.TryRLock() {
+				return
+			}
+			g.mu.RUnlock()
+			g.mu.Lock()
+		}
 		b.takeMissed(g)
 	}
-	return missed
 }
 
 func (b *Breaker) takeMissed(g *guard) {
@@ -178,13 +182,12 @@ func (b *Breaker) tellIgnored() {
 	}
 	g.mu.Lock()
 	g.ignore()
-	if b.unlock(g) {
-		b.deliver()
-	}
+	b.unlock(g)
+	b.deliver()
 }
 
-// tellFailure tells the decision of a failure that was counted. It does not wait
-// for the lock: who holds it goes on to take the failure in.
+// tellFailure tells the decision of a failure that was counted. Unless it is the
+// first one, it does not wait for the lock: who holds it takes the failure in.
 func (b *Breaker) tellFailure(now int64) {
 	g := b.guarded()
 	seen := uint64(0) // of the streak, before there was a guard

@@ -28,6 +28,7 @@ func (b *Breaker) Reconfigure(opts ...Option) {
 	if o.classic != b.throttle().classic {
 		panic("sre: Reconfigure: Classic cannot change")
 	}
+	defer b.deliver() // of failures that were missed meanwhile
 	reconfiguring.Lock()
 	defer reconfiguring.Unlock()
 	if c := b.control.Load(); c != nil {

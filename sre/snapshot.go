@@ -26,15 +26,13 @@ func (b *Breaker) Snapshot() breaker.Snapshot {
 	last := b.changed()
 	since, p := last>>1, 0.0
 	if g != nil {
-		g.mu.Lock()
+		g.mu.RLock()
 		if g.phaseAt(now) == g.phase {
 			p = g.rejects()
 		} else if last&1 != 0 {
 			since = g.heard + g.forgets()
 		}
-		if b.unlock(g) {
-			defer b.deliver()
-		}
+		g.mu.RUnlock()
 	}
 	s := b.snapshot(now, recent, p, changes)
 	s.Since = b.window.Time(since)
@@ -128,11 +126,9 @@ func (b *Breaker) Idle() bool {
 		return false
 	}
 	if g := b.guarded(); g != nil {
-		g.mu.Lock()
+		g.mu.RLock()
 		isCalm := g.phaseAt(now) == calm
-		if b.unlock(g) {
-			defer b.deliver()
-		}
+		g.mu.RUnlock()
 		if !isCalm {
 			return false
 		}

@@ -385,8 +385,9 @@ func (b *Breaker) assess(worthwhile int64) int64 {
 		if !b.budget.set(read, n) {
 			continue
 		}
-		// A failure or rejection spends only from a budget that it sees, to save
-		// an atomic operation. What was counted since the reading is spent here.
+		// A failure or rejection may spend only from a budget that it sees, to save
+		// an atomic operation. What was counted since the reading is spent here, if
+		// need be for the second time.
 		if late := b.ledger.Unsuccessful() - before; late > 0 && n > 0 {
 			b.budget.spend(late)
 		}

@@ -55,9 +55,15 @@ type room struct {
 // rejections are those of one processor or, before there is a room, of all.
 type rejections struct {
 	booked   atomic.Uint64
-	unmarked atomic.Int64 // that their mark will book
-	last     atomic.Int64 // when the last one of them was
+	unmarked atomic.Uint64 // that their mark will book; above unmarkedBits, how many ever, modulo 2^24
+	last     atomic.Int64  // when the last one of them was
 }
+
+const (
+	unmarkedBits = 40
+	unmarkedMask = 1<<unmarkedBits - 1
+	unmarkedOne  = 1<<unmarkedBits | 1
+)
 
 // A ledger gets more lanes once goroutines have met contentionLimit times on its
 // first one. Then processors no longer wait for each other's cache line, and
@@ -234,9 +240,9 @@ func (l *Ledger) Overrule() { l.overruled.Add(1) }
 func (l *Ledger) RejectUnmarked(now int64) {
 	r := l.rejections()
 	r.last.Store(now)
-	if n := r.unmarked.Load(); !r.unmarked.CompareAndSwap(n, n+1) {
+	if n := r.unmarked.Load(); !r.unmarked.CompareAndSwap(n, n+unmarkedOne) {
 		l.contended()
-		r.unmarked.Add(1)
+		r.unmarked.Add(unmarkedOne)
 	}
 }
 
@@ -254,18 +260,37 @@ func (l *Ledger) Book() bool {
 	if l.rejections().book() { // most probably that of the same goroutine
 		return true
 	}
-	for r := range l.eachRejections {
-		if r.book() {
-			return true
+	return l.find((*rejections).book)
+}
+
+// find reports whether f holds of rejections that are unmarked. While it looks,
+// others may come where it has looked, and their marks book those where it has
+// not: then it looks again.
+func (l *Ledger) find(f func(*rejections) bool) bool {
+	for {
+		before := l.everUnmarked()
+		for r := range l.eachRejections {
+			if f(r) {
+				return true
+			}
+		}
+		if l.everUnmarked() == before {
+			return false
 		}
 	}
-	return false
+}
+
+func (l *Ledger) everUnmarked() (n uint64) {
+	for r := range l.eachRejections {
+		n += r.unmarked.Load() >> unmarkedBits
+	}
+	return n
 }
 
 func (r *rejections) book() bool {
 	for {
 		n := r.unmarked.Load()
-		if n == 0 {
+		if n&unmarkedMask == 0 {
 			return false
 		}
 		if r.unmarked.CompareAndSwap(n, n-1) {
@@ -276,7 +301,9 @@ func (r *rejections) book() bool {
 }
 
 // Unmarked reports whether a rejection is unmarked.
-func (l *Ledger) Unmarked() bool { return l.unmarked() > 0 }
+func (l *Ledger) Unmarked() bool {
+	return l.find(func(r *rejections) bool { return r.unmarked.Load()&unmarkedMask > 0 })
+}
 
 // LastUnmarked returns the time of the last RejectUnmarked.
 func (l *Ledger) LastUnmarked() (at int64) {
@@ -286,9 +313,9 @@ func (l *Ledger) LastUnmarked() (at int64) {
 	return at
 }
 
-func (l *Ledger) unmarked() (n int64) {
+func (l *Ledger) unmarked() (n uint64) {
 	for r := range l.eachRejections {
-		n += r.unmarked.Load()
+		n += r.unmarked.Load() & unmarkedMask
 	}
 	return n
 }
@@ -297,7 +324,7 @@ func (l *Ledger) unmarked() (n int64) {
 // stay counted, but are never booked.
 func (l *Ledger) AbandonUnmarked() {
 	for r := range l.eachRejections {
-		l.abandoned.Add(uint64(r.unmarked.Swap(0)))
+		l.abandoned.Add(r.unmarked.And(^uint64(unmarkedMask)) & unmarkedMask)
 	}
 }
 
@@ -349,9 +376,10 @@ func (t Totals) Add(u Totals) Totals {
 // counted twice.
 func (l *Ledger) Totals() Totals {
 	t := Totals{
-		Failure:  l.failure.Load(),
-		Ignored:  l.ignored.Load(),
-		Rejected: l.made() + uint64(l.unmarked()) + l.abandoned.Load(),
+		Failure: l.failure.Load(),
+		Ignored: l.ignored.Load(),
+		// In this order, or one that moves on between two looks counts twice.
+		Rejected: l.abandoned.Load() + l.made() + l.unmarked(),
 	}
 	t.add(&l.first)
 	if more := l.more.Load(); more != nil {
