@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"testing"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/kratos-breaker/breaker"
+	live "github.com/kratos-breaker/breaker/dashboard"
 	"github.com/kratos-breaker/breaker/group"
 	"github.com/kratos-breaker/breaker/logging"
 	"github.com/kratos-breaker/breaker/metrics"
@@ -22,8 +25,9 @@ import (
 )
 
 // BenchmarkWatchedCall compares a call through the Kratos middleware whose
-// breakers have metrics and listeners with one whose breakers have none. Both
-// are measured in turns, in one run. Somebody collects once a second.
+// breakers have metrics, listeners and the page with one whose breakers have
+// none. Both are measured in turns, in one run. Somebody collects once a second,
+// and somebody looks at the page.
 //
 //	go test -run '^$' -bench WatchedCall -benchtime 5s -count 6 ./scrape
 func BenchmarkWatchedCall(b *testing.B) {
@@ -37,6 +41,8 @@ func BenchmarkWatchedCall(b *testing.B) {
 	reader := sdk.NewManualReader()
 	_, err := metrics.Register(sdk.NewMeterProvider(sdk.WithReader(reader)).Meter(metrics.ScopeName), breaker.SourceOf(watched))
 	require.NoError(b, err)
+
+	page := live.Handler(breaker.SourceOf(watched))
 
 	var calls [2]func(n int) time.Duration
 	for i, g := range []*group.Group[*sre.Breaker]{plain, watched} {
@@ -61,6 +67,9 @@ func BenchmarkWatchedCall(b *testing.B) {
 		if time.Since(collected) > time.Second {
 			collected = time.Now()
 			require.NoError(b, reader.Collect(b.Context(), &data))
+			answer := httptest.NewRecorder()
+			page.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/api/v1/breakers", nil))
+			require.Equal(b, http.StatusOK, answer.Code)
 		}
 		for i := range calls {
 			i = (i + n) % 2 // nobody is always the first
