@@ -92,8 +92,8 @@ type series struct {
 	sets       [len(watch.Sets)][]metric.ObserveOption // as an observer takes them
 }
 
-// label makes the attributes of a breaker. Those beyond the limit are not asked
-// for any.
+// label makes the attributes of a breaker. It is nil for those beyond the limit,
+// who share theirs: what they answered for themselves is dropped.
 func (p *publisher) label(name string, l *breaker.Listed) (attribute.Distinct, *series) {
 	attributes := append(slices.Clone(p.common), attribute.String(watch.NameKey, name))
 	if l != nil && p.attributes != nil {

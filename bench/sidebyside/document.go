@@ -68,7 +68,7 @@ func headline(r *results) (string, error) {
 	c1, c2 := of("Closed/consecutive", "gobreaker")
 	return fmt.Sprintf(`A healthy call through the middleware is %s times as fast as through Kratos' own on one processor, and %s times on two.
 A call of `+"`sre`"+` is %s and %s times as fast as one of aegis, a call of `+"`circuit`"+` %s and %s times as fast as one of gobreaker.
-None of them allocates. A breaker of `+"`sre`"+` takes %s bytes, one of aegis %s times as many.`,
+None of ours allocates. A breaker of `+"`sre`"+` takes %s bytes, one of aegis %s times as many.`,
 		m1, m2, s1, s2, c1, c2,
 		plain(quantile(r.of("Memory/sre/breaker", "B/breaker@1"), 0.5)),
 		timesOf(r.ratio("Memory/sre/aegis", "Memory/sre/breaker", "B/breaker@1"))), nil
