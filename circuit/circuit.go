@@ -32,13 +32,15 @@ var _ breaker.Controller = (*Breaker)(nil)
 // MarkFailed that Kratos' middleware sends after a rejection for that
 // rejection's, see [WithUnmarkedRejections].
 //
-// While the breaker is closed, a call that succeeds allocates nothing, and reads
-// the clock only if there is a rule with a period. It takes no lock, but for one
-// call in each bucket, and while so many calls have failed that only minCalls is
-// not reached. None of it grows with numbers or periods. A failure shares a lock
-// with others, and has it for itself for a moment if it could open the breaker,
-// or if there is a rule of failures among the last calls or within a period; so
-// has each call while the breaker is half-open.
+// While the breaker is closed, a call that succeeds or is ignored allocates
+// nothing, and reads the clock only if there is a rule with a period. It takes no
+// lock, but for one call in each bucket, for successes while so many calls have
+// failed that only minCalls is not reached, and for ignored ones if there is a
+// rule of slow calls. None of it grows with numbers or periods. A failure shares a
+// lock with others. It has it for itself for a moment if it could open the
+// breaker, or if there is a rule of failures among the last calls or within a
+// period, of slow calls, or of WithOpenWhen; so has each call that asks or ends
+// while the breaker is half-open.
 type Breaker struct {
 	// What every call reads, and no call writes. Then the ledger, the lanes of
 	// which are cache lines of their own: see the test of the layout.
@@ -234,6 +236,12 @@ func (v *view) Settle(t breaker.Ticket, o breaker.Outcome) {
 // SettleResult takes a permit back, too.
 func (v *view) SettleResult(t breaker.Ticket, r breaker.Result) {
 	b := v.breaker
+	if v.closed && r.Outcome == breaker.Ignored {
+		if b.ledger.Settle(t.Word, t.Serial, 0) {
+			b.outside.Ignore()
+		}
+		return
+	}
 	if v.counting && r.Outcome > breaker.Success && b.count(v, &t, r) {
 		return
 	}
@@ -312,8 +320,9 @@ func (b *Breaker) count(v *view, t *breaker.Ticket, r breaker.Result) bool {
 		return true
 	}
 	b.ledger.Fail()
-	row := b.streak.fail(&b.ledger)
-	opens := b.mayOpen(now, row)
+	ended := b.ledger.Ended()
+	row := b.streak.fail(ended.Success)
+	opens := b.mayOpen(now, row, ended)
 	b.mu.RUnlock()
 	if opens {
 		b.decideAfter(v, row, r)
@@ -322,15 +331,16 @@ func (b *Breaker) count(v *view, t *breaker.Ticket, r breaker.Result) bool {
 }
 
 // mayOpen reports whether a rule may hold after a failure was counted, the last
-// one of so many in a row.
-func (b *Breaker) mayOpen(now int64, row uint64) bool {
+// one of so many in a row and of all that have ended.
+func (b *Breaker) mayOpen(now int64, row uint64, ended ledger.Counts) bool {
 	for i := range b.recent {
 		if row >= uint64(b.recent[i].failures) {
 			return true
 		}
 	}
 	for _, rule := range b.options.rates {
-		if c := b.rateCounts(rule, now); rule.holds(c) || rule.mayHold(c) {
+		c := b.meter(rule.period, &b.ledger).window.Since(now, func() ledger.Counts { return ended })
+		if rule.holds(c) || rule.mayHold(c) {
 			return true
 		}
 	}
@@ -366,7 +376,7 @@ func (b *Breaker) decideAfter(v *view, row uint64, r breaker.Result) {
 func (b *Breaker) fail(now int64, r breaker.Result) {
 	b.watch.Store(true) // before the counts are read: see reconsider
 	b.ledger.Fail()
-	b.failed(now, b.streak.fail(&b.ledger), r)
+	b.failed(now, b.streak.fail(b.ledger.Ended().Success), r)
 }
 
 // failed opens the breaker if a rule holds after a failure, the last one of so
@@ -590,7 +600,13 @@ func (b *Breaker) MarkFailed() {
 
 // MarkIgnored counts a call that Allow let through, whose outcome says nothing
 // about the backend.
-func (b *Breaker) MarkIgnored() { b.mark(breaker.Ignored) }
+func (b *Breaker) MarkIgnored() {
+	if b.view.Load().closed {
+		b.outside.Ignore()
+		return
+	}
+	b.mark(breaker.Ignored)
+}
 
 func (b *Breaker) mark(o breaker.Outcome) {
 	b.mu.Lock()

@@ -19,8 +19,9 @@ func TestRegression_AReconfigureDuringAFailureKeptTheBreakerClosed(t *testing.T)
 	// What count does, up to where it gives the lock back:
 	b.mu.RLock()
 	b.ledger.Fail()
-	row := b.streak.fail(&b.ledger)
-	require.True(t, b.mayOpen(0, row))
+	ended := b.ledger.Ended()
+	row := b.streak.fail(ended.Success)
+	require.True(t, b.mayOpen(0, row, ended))
 	b.mu.RUnlock()
 	b.Reconfigure(WithConsecutiveFailures(1), WithDelay(time.Minute))
 	b.decideAfter(v, row, r)
@@ -33,5 +34,18 @@ func TestRegression_AFailureAfterVeryManySuccessesDidNotReturn(t *testing.T) {
 	l.Succeed()
 	var s streak
 	s.begin(1<<39 + 1) // as if 2^39 successes had come since
-	require.EqualValues(t, 1, s.fail(&l))
+	require.EqualValues(t, 1, s.fail(l.Ended().Success))
+}
+
+// Each failure that met another one looked at all the successes again, so
+// processors hindered each other. Now the order follows from what they found.
+func TestStreak_AFailureThatFoundFewerSuccessesContinuesTheRowOfTheOther(t *testing.T) {
+	var s streak
+	s.begin(10)
+	for i, c := range []struct{ success, row uint64 }{{10, 1}, {10, 2}, {12, 1}, {11, 2}, {12, 3}, {13, 1}} {
+		require.Equal(t, c.row, s.fail(c.success), "failure %d", i)
+	}
+	s.begin(1<<40 - 1)
+	require.EqualValues(t, 1, s.fail(1<<40+1), "the number of successes has no bound")
+	require.EqualValues(t, 2, s.fail(1<<40-1))
 }

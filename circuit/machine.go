@@ -56,23 +56,25 @@ type streak struct{ word atomic.Uint64 }
 const (
 	streakBits = 24
 	streakMask = 1<<streakBits - 1
+
+	streakAhead = 1 << 32 // successes, of which fewer come while a failure is counted
 )
 
 // begin makes it that of a breaker with so many successes.
 func (s *streak) begin(success uint64) { s.word.Store(success << streakBits) }
 
-// fail takes in a failure that was counted, and returns how many there are now
-// in a row.
-func (s *streak) fail(l *ledger.Ledger) uint64 {
+// fail takes in a failure that was counted, after which so many successes were
+// found, and returns how many failures there are now in a row. Another failure may
+// have found more of them meanwhile: then this one comes right after it.
+func (s *streak) fail(success uint64) uint64 {
 	for {
 		was := s.word.Load()
-		success := l.Counts().Success << streakBits
-		n := uint64(1)
-		if success == was&^streakMask { // read after was, so never of before it
-			n = min(was&streakMask+1, streakMask)
+		next := success<<streakBits | 1
+		if more := was>>streakBits - success; more<<streakBits < streakAhead<<streakBits {
+			next = was&^streakMask | min(was&streakMask+1, streakMask)
 		}
-		if s.word.CompareAndSwap(was, success|n) {
-			return n
+		if s.word.CompareAndSwap(was, next) {
+			return next & streakMask
 		}
 	}
 }

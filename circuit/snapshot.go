@@ -13,8 +13,9 @@ import (
 // is shown as a call would find it; only calls in flight that have become slow
 // open the breaker no sooner than the next call. The window is that of the longest period, or
 // of the last n calls of [WithFailureCount], or else of the present state; an
-// open breaker shows what it was opened from. It takes the breaker's lock for a
-// moment, in which it reads what the rules look at.
+// open breaker shows what it was opened from. ConsecutiveFailures stops at
+// 16777215, far beyond what a rule can ask for. Snapshot takes the breaker's lock
+// for a moment, in which it reads what the rules look at.
 func (b *Breaker) Snapshot() breaker.Snapshot {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -337,16 +337,20 @@ func (l *Ledger) Unsuccessful() uint64 { return l.failure.Load() + l.Rejected() 
 // Counts returns the counts since creation, of rejections the booked ones.
 // Each number only ever grows.
 func (l *Ledger) Counts() Counts {
-	var c Counts
-	c.Success = l.first.successes()
-	if more := l.more.Load(); more != nil {
-		for i := range more.lane {
-			c.Success += more.lane[i].successes()
-		}
-	}
-	c.Failure = l.failure.Load()
+	c := l.Ended()
 	c.Rejected = l.Rejected()
 	return c
+}
+
+// Ended returns Counts without the rejections.
+func (l *Ledger) Ended() Counts {
+	n := l.first.successes()
+	if more := l.more.Load(); more != nil {
+		for i := range more.lane {
+			n += more.lane[i].successes()
+		}
+	}
+	return Counts{Success: n, Failure: l.failure.Load()}
 }
 
 // Totals has the fields of breaker.Totals.

@@ -190,6 +190,11 @@ func (w *Rolling) begin(now int64, clear bool, l *ledger.Ledger, before func()) 
 
 // Counts returns what was counted in the window that ends at now.
 func (w *Rolling) Counts(now int64, l *ledger.Ledger) ledger.Counts {
+	return w.Since(now, l.Counts)
+}
+
+// Since returns the part of counts that belongs to the window that ends at now.
+func (w *Rolling) Since(now int64, counts func() ledger.Counts) ledger.Counts {
 	for {
 		f := w.frame.Load()
 		n := int64(len(f.starts))
@@ -208,10 +213,10 @@ func (w *Rolling) Counts(now int64, l *ledger.Ledger) ledger.Counts {
 			return ledger.Counts{}
 		}
 		then := f.starts[max(0, oldest)%n].load()
-		counts := l.Counts().Sub(then)
+		c := counts().Sub(then)
 		// A start is overwritten only after rolling has moved.
 		if f.rolling.Load() == rolling {
-			return counts
+			return c
 		}
 	}
 }
