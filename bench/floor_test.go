@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-kratos/kratos/v2/middleware"
+	"github.com/go-kratos/kratos/v2/transport"
 )
 
 // floor is what the parts of a call cost that no breaker can do without.
@@ -30,6 +31,8 @@ var floors = table{"Floor", []row{{"parts", []contender{
 	timed("clock-random-add", floorClockRandomAdd),
 	timed("map", func() loop { return floorMap(1) }),
 	timed("chain", floorChain),
+	timed("middleware", floorMiddleware),
+	timed("middleware-rejected", floorMiddlewareRejected),
 }}}}
 
 func floorLoad() loop {
@@ -140,6 +143,57 @@ func floorChain() loop {
 	ctx := clientContext()
 	handler := middleware.Chain(func(next middleware.Handler) middleware.Handler {
 		return func(ctx context.Context, req any) (any, error) { return next(ctx, req) }
+	})(succeed)
+	return func(pb *testing.PB) {
+		for pb.Next() {
+			_, _ = handler(ctx, nil)
+		}
+	}
+}
+
+// floorMiddleware is the least that a middleware with a breaker for each
+// operation has to do, with a map that nobody writes.
+func floorMiddleware() loop {
+	return floorClient(func(f *floor, next middleware.Handler, ctx context.Context, req any) (any, error) {
+		f.swaps()
+		reply, err := next(ctx, req)
+		if now := time.Since(f.base); now < 0 {
+			odd.Add(1)
+		}
+		return reply, err
+	})
+}
+
+// floorMiddlewareRejected is the same of an adaptive breaker that rejects a call,
+// with an error that tells of the rejection.
+func floorMiddlewareRejected() loop {
+	return floorClient(func(f *floor, _ middleware.Handler, _ context.Context, _ any) (any, error) {
+		now, r := time.Since(f.base), rand.Float64()
+		f.count.Add(1)
+		return nil, &floorRejection{after: now, ratio: r}
+	})
+}
+
+// floorRejection has the size of the error of a middleware of ours.
+type floorRejection struct {
+	after time.Duration
+	ratio float64
+	_     [48]byte
+}
+
+func (*floorRejection) Error() string { return "rejected" }
+
+func floorClient(call func(*floor, middleware.Handler, context.Context, any) (any, error)) loop {
+	ctx := clientContext()
+	floors := map[string]*floor{operation: {base: time.Now()}}
+	handler := middleware.Chain(func(next middleware.Handler) middleware.Handler {
+		return func(ctx context.Context, req any) (any, error) {
+			t, ok := transport.FromClientContext(ctx)
+			if !ok {
+				return next(ctx, req)
+			}
+			return call(floors[t.Operation()], next, ctx, req)
+		}
 	})(succeed)
 	return func(pb *testing.PB) {
 		for pb.Next() {

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"maps"
 	"math"
+	"math/bits"
 	"strconv"
 	"strings"
 	"sync"
@@ -35,7 +36,7 @@ type Group[T any] struct {
 	// the keys that came since. When they are an eighth as many, a new settled
 	// map takes all. So a key costs O(1) to add, and nearly always one look
 	// into a plain map to find.
-	settled atomic.Pointer[map[string]*entry[T]]
+	settled atomic.Pointer[index[T]]
 	recent  sync.Map
 	size    atomic.Int64
 	limit   atomic.Int64
@@ -52,6 +53,45 @@ type Group[T any] struct {
 	// mu is held to add and remove entries, never while a value is made.
 	mu      sync.Mutex
 	factory func(key string) T
+}
+
+// index finds entries by their keys. It does not change.
+type index[T any] struct {
+	all map[string]*entry[T]
+	// near has most of the entries at the place that a part of their key leads
+	// to, which is faster than the hash of a map. Its length is a power of two.
+	near  []*entry[T]
+	shift uint
+}
+
+func newIndex[T any](all map[string]*entry[T]) *index[T] {
+	order := bits.Len(uint(4 * len(all)))
+	x := &index[T]{all: all, near: make([]*entry[T], 1<<order), shift: uint(64 - order)}
+	for key, e := range all {
+		x.near[place(key)>>x.shift] = e
+	}
+	return x
+}
+
+// place returns a number whose first bits say where in near a key is. Operations
+// differ towards their ends, paths with parameters before.
+func place(key string) uint64 {
+	n := len(key)
+	h := uint64(n)
+	if n >= 8 {
+		h += word(key[n-8:]) ^ bits.RotateLeft64(word(key[(n-8)/2:]), 29)
+	} else {
+		for i := range n {
+			h = h<<8 + uint64(key[i])
+		}
+	}
+	return h * 0x9E3779B97F4A7C15 // of 2^64, the golden section
+}
+
+func word(s string) uint64 {
+	_ = s[7] // one check of the bounds
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
 // entry holds a value. Its state says whether the value is there, whether
@@ -181,21 +221,26 @@ func (g *Group[T]) Get(key string) T {
 	if len(key) > maxKeyLength {
 		key = shorten(key)
 	}
-	if e := (*g.settled.Load())[key]; e != nil && e.use() {
+	x := g.settled.Load()
+	e := x.near[place(key)>>x.shift]
+	if e == nil || e.key != key {
+		e = x.all[key]
+	}
+	if e != nil && e.use() {
 		return e.value
 	}
 	return g.getSlow(key)
 }
 
 func (g *Group[T]) lookup(key string) *entry[T] {
-	if e := (*g.settled.Load())[key]; e != nil {
+	if e := g.settled.Load().all[key]; e != nil {
 		return e
 	}
 	if e, ok := g.recent.Load(key); ok {
 		return e.(*entry[T])
 	}
 	// It may have been settled between the two looks.
-	return (*g.settled.Load())[key]
+	return g.settled.Load().all[key]
 }
 
 // use notes that the value was asked for and reports whether it is there.
@@ -277,7 +322,7 @@ func (g *Group[T]) addLocked(key string) *entry[T] {
 	e := &entry[T]{make: g.factory, key: strings.Clone(key)}
 	g.recent.Store(e.key, e)
 	size := g.size.Add(1)
-	old := *g.settled.Load()
+	old := g.settled.Load().all
 	if 8*(size-int64(len(old))) < int64(len(old)) {
 		return e
 	}
@@ -287,7 +332,7 @@ func (g *Group[T]) addLocked(key string) *entry[T] {
 		all[key.(string)] = e.(*entry[T])
 		return true
 	})
-	g.settled.Store(&all)
+	g.settled.Store(newIndex(all))
 	g.recent.Clear()
 	return e
 }
@@ -302,7 +347,7 @@ func (g *Group[T]) remove(es ...*entry[T]) {
 func (g *Group[T]) removeLocked(es ...*entry[T]) {
 	g.removals.Add(1)
 	defer g.removals.Add(1)
-	old := *g.settled.Load()
+	old := g.settled.Load().all
 	var rest map[string]*entry[T]
 	for _, e := range es {
 		if g.recent.CompareAndDelete(e.key, e) {
@@ -316,7 +361,7 @@ func (g *Group[T]) removeLocked(es ...*entry[T]) {
 		}
 	}
 	if rest != nil {
-		g.settled.Store(&rest)
+		g.settled.Store(newIndex(rest))
 	}
 }
 
@@ -352,7 +397,7 @@ func (g *Group[T]) each(yield func(string, *entry[T]) bool) {
 		return true
 	})
 	// Read after recent, so that a key which is settled meanwhile is not missed.
-	for key, e := range *g.settled.Load() {
+	for key, e := range g.settled.Load().all {
 		delete(recent, key)
 		if !yield(key, e) {
 			return
@@ -384,7 +429,7 @@ func (g *Group[T]) Clear() {
 }
 
 func (g *Group[T]) clearLocked() {
-	g.settled.Store(new(map[string]*entry[T]))
+	g.settled.Store(newIndex[T](nil))
 	g.recent.Clear()
 	g.size.Store(0)
 	g.overflow.Store(&entry[T]{make: g.factory, shared: true})

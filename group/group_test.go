@@ -313,6 +313,20 @@ func TestGroup_AnyStringIsAKeyOfItsOwn(t *testing.T) {
 	}
 }
 
+// Keys are found by their length, their middle and their end, as far as possible.
+func TestGroup_KeysThatDifferOnlyAtTheirBeginningAreToldApart(t *testing.T) {
+	g := group.NewGroup(new(maker).item)
+	key := func(i int) string { return fmt.Sprintf("/%02d%s", i, strings.Repeat("x", 40)) }
+	values := map[*item]int{}
+	for i := range 50 {
+		values[g.Get(key(i))] = i
+	}
+	require.Len(t, values, 50)
+	for v, i := range values {
+		require.Same(t, v, g.Get(key(i)))
+	}
+}
+
 func TestNewKeyed_TheFactoryIsToldTheKey(t *testing.T) {
 	g := group.NewKeyed(new(maker).keyed, group.WithLimit(4))
 	for _, key := range []string{"a", "", "\xff", strings.Repeat("x", 256)} {

@@ -161,8 +161,13 @@ func slower(r *results) (names []string, by map[string]float64, of int) {
 
 func scaling(w *bytes.Buffer, r *results) {
 	names, by, of := slower(r)
-	fmt.Fprintf(w, "\n## Two processors\n\nOf our %d benchmarks, those that take longer per call on two processors than on one, where all calls share a breaker: %d.\n",
-		of, len(names))
+	w.WriteString("\n## Two processors\n\n")
+	const longer = "longer per call on two processors than on one, where all calls share a breaker"
+	if len(names) == 0 {
+		fmt.Fprintf(w, "None of our %d benchmarks takes %s.\n", of, longer)
+		return
+	}
+	fmt.Fprintf(w, "Of our %d benchmarks, those that take %s: %d.\n", of, longer, len(names))
 	list(w, names, func(name string) string { return fmt.Sprintf("%s: %.2f times as long", name, by[name]) },
 		func(name string) string { return reason(name + atTwo) })
 }

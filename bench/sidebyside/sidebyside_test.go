@@ -28,11 +28,11 @@ func TestDocuments_AreWhatTheResultsSay(t *testing.T) {
 	r := committed(t)
 	written, err := os.ReadFile(filepath.Join(docs, "benchmarks.md"))
 	require.NoError(t, err)
-	require.Equal(t, string(document(r)), string(written), "go run ./sidebyside -document writes it")
+	require.True(t, bytes.Equal(document(r), written), "go run ./sidebyside -document writes it")
 	for _, table := range tables {
 		svg, err := os.ReadFile(filepath.Join(docs, table.chart()))
 		require.NoError(t, err)
-		require.Equal(t, string(chart(r, table)), string(svg), "go run ./sidebyside -document writes it")
+		require.True(t, bytes.Equal(chart(r, table), svg), "%s: go run ./sidebyside -document writes it", table.chart())
 	}
 	line, err := headline(r)
 	require.NoError(t, err)
@@ -45,7 +45,7 @@ func TestDocuments_EachRowThatIsBehindHasAReason(t *testing.T) {
 
 func TestResults_AllThatIsGuardedWasMeasured(t *testing.T) {
 	r := committed(t)
-	for _, p := range guarded {
+	for _, p := range allPairs() {
 		require.Positive(t, r.Guard[p.String()], "%s", p)
 	}
 	require.GreaterOrEqual(t, r.Rounds, 6, "of a few rounds, no quartile means anything")
@@ -237,22 +237,39 @@ func TestChart_IsXMLWithABackgroundOfItsOwn(t *testing.T) {
 	}
 }
 
+func allPairs() (all []pair) {
+	for _, w := range guarded {
+		all = append(all, w.pairs()...)
+	}
+	return all
+}
+
 func TestGuard_SaysWhichRatioBecameWorse(t *testing.T) {
-	p := guarded[0]
-	was := map[string]float64{p.String(): 1.2, guarded[1].String(): 0.1, allocationsOf + p.ours: 0}
+	was := map[string]float64{}
+	for _, p := range allPairs() {
+		was[p.String()] = 1.2
+		was[allocationsOf+p.ours] = 0
+	}
+	floor, rival := guarded[0].pairs()[0], guarded[0].pairs()[1]
 	var out strings.Builder
 	is := maps.Clone(was)
-	is[p.String()] = 1.49
+	is[floor.String()], is[rival.String()] = 1.49, 1.49
 	require.NoError(t, verdict(&out, was, is), "up to 25 % more")
 
-	is[p.String()] = 1.51
+	is[floor.String()] = 2
+	require.NoError(t, verdict(&out, was, is), "the floor is slower on this machine, for the rival is not")
+
+	is[rival.String()] = 1.51
 	err := verdict(&out, was, is)
-	require.ErrorContains(t, err, p.String())
-	require.NotContains(t, err.Error(), guarded[1].String())
-	require.Contains(t, out.String(), "! "+p.String())
+	require.ErrorContains(t, err, floor.String())
+	require.ErrorContains(t, err, rival.String())
+	require.NotContains(t, err.Error(), guarded[1].ours)
+	require.Contains(t, out.String(), "! "+floor.String())
 
 	is = maps.Clone(was)
-	is[allocationsOf+p.ours] = 1
-	require.ErrorContains(t, verdict(&out, was, is), allocationsOf+p.ours)
-	require.ErrorContains(t, verdict(&out, nil, was), p.String(), "it was never written down")
+	is[allocationsOf+floor.ours] = 1
+	require.ErrorContains(t, verdict(&out, was, is), allocationsOf+floor.ours)
+
+	delete(was, rival.String())
+	require.ErrorContains(t, verdict(&out, was, was), rival.String(), "it was never written down")
 }

@@ -51,7 +51,7 @@ func (s *suite) remove() { _ = os.RemoveAll(s.dir) }
 func (s *suite) check() error {
 	var wanted []string
 	for _, g := range guarded {
-		wanted = append(wanted, g.ours, g.than)
+		wanted = append(append(wanted, g.ours), g.than...)
 	}
 	for _, t := range targets {
 		wanted = append(wanted, t.ours, t.than)

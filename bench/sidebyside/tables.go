@@ -27,7 +27,7 @@ var (
 )
 
 var tables = []table{
-	{"Floor", "Floors", "What the parts cost that a breaker is made of, and a chain of one middleware that does nothing.", times},
+	{"Floor", "Floors", "What the parts cost that a breaker is made of, a chain of one middleware that does nothing, and the least that a middleware can do for a call.", times},
 	{"Closed", "A call that succeeds", "The breaker allows the call and is told of its success, in the cheapest way that it offers: with a " +
 		"permit, or with aegis' three methods where it says `breaker-allow`. The floor is made of what the breaker cannot do without: " +
 		"a clock read and an addition if there is a window of time, two compare-and-swaps if not.", times},
