@@ -128,8 +128,10 @@ func goals(w *bytes.Buffer, r *results) {
 		for i, least := range t.atLeast {
 			got := r.ratio(t.than, t.ours, fmt.Sprintf("%s@%d", t.metric, i+1))
 			switch {
-			case least == 0 || got == 0:
+			case got == 0:
 				w.WriteString(" | |")
+			case least == 0:
+				fmt.Fprintf(w, " | %s |", timesOf(got))
 			case got >= least:
 				fmt.Fprintf(w, " %v | **%s** |", least, timesOf(got))
 			default:
