@@ -171,6 +171,13 @@ const (
 	doubtAfter     = 1500 * ms
 	doubtAfterDown = 7 * sec
 	wariness       = 15 * sec
+	doubtEnded     = 8    // calls, before their ratio says anything
+	doubtShare     = 0.7  // of the calls are allowed at the most: with more, shedding changes the ratio too little
+	doubtShareDown = 0.3  // the same after an outage, which hides what the ratio was before
+	doubtWorst     = 0.12 // of the calls that end succeed: with fewer, it may be the next outage
+	doubtBest      = 0.9  // with more, shedding helps
+	downBorder     = 0.65 // of these succeed after an outage if shedding helps: 1/earn, less what the slow start costs
+	doubtSigmas    = 1.5
 	scarce         = 0.12 // of the calls, in which too little is seen to look for long
 	helped         = 0.7  // of these succeed if shedding helps: 1/earn, less some chance
 
@@ -503,23 +510,23 @@ func (d *decision) doubt(now int64, this stretch) {
 		d.become(calm, now, "fewer calls do not help")
 		return
 	}
-	if now-max(d.since, d.again) < wait || m.ended < 8 || m.asked == 0 {
+	if now-max(d.since, d.again) < wait || m.ended < doubtEnded || m.asked == 0 {
 		return
 	}
 	share, ratio := m.allowed/m.asked, m.success/m.ended
-	if share > 0.7 || ratio < 0.12 || ratio > 0.9 {
+	if share > doubtShare || ratio < doubtWorst || ratio > doubtBest {
 		return
 	}
 	// If shedding helped, the ratio would be that of before by the share. It is
 	// by fewer times, nearer to that of before, and not by chance.
 	border := math.Sqrt(d.before * min(1, d.before/share))
 	if d.afterwards {
-		if share > 0.3 {
+		if share > doubtShareDown {
 			return
 		}
-		border = 0.65
+		border = downBorder
 	}
-	if ratio < border-1.5*math.Sqrt(border*(1-border)/m.ended) {
+	if ratio < border-doubtSigmas*math.Sqrt(border*(1-border)/m.ended) {
 		if d.capacity > 0 && d.again == 0 {
 			// What was earned for a capacity that the backend has no more fails, too.
 			// Without it, look again.

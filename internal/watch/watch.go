@@ -141,8 +141,10 @@ func (w *Watcher[K, L]) seriesOf(l breaker.Listed) *Series[L] {
 	key, labels := w.label(nameOf(l), &l)
 	s := w.series[key]
 	if s == nil && len(w.series) >= w.limit {
-		key, labels = w.label(Other, nil)
-		s = w.series[key]
+		other, its := w.label(Other, nil)
+		if o := w.series[other]; o == nil || len(w.series) > w.limit { // it does not count itself
+			key, labels, s = other, its, o
+		}
 	}
 	if s == nil {
 		s = &Series[L]{Labels: labels}

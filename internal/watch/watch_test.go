@@ -82,6 +82,12 @@ func TestRead_SaysWhetherSeriesHaveComeOrGone(t *testing.T) {
 			[]string{watch.Other, "a", "b"},
 			true,
 		},
+		{list{}, nil, true},
+		{ // the series of those beyond the limit is not one of the limit
+			list{{Key: "x", Overflow: true, Breaker: &fixed{}}, {Key: "a", Breaker: &fixed{}}, {Key: "b", Breaker: &fixed{}}, {Key: "c", Breaker: &fixed{}}},
+			[]string{watch.Other, "a", "b"},
+			true,
+		},
 	} {
 		*source = step.listed
 		names, changed := read()
