@@ -37,10 +37,10 @@ var _ breaker.Controller = (*Breaker)(nil)
 // lock, but for one call in each bucket, for successes while so many calls have
 // failed that only minCalls is not reached, and for ignored ones if there is a
 // rule of slow calls. None of it grows with numbers or periods. A failure shares a
-// lock with others. It has it for itself for a moment if it could open the
-// breaker, or if there is a rule of failures among the last calls or within a
-// period, of slow calls, or of WithOpenWhen; so has each call that asks or ends
-// while the breaker is half-open.
+// lock with others. It has it for itself for a moment if it could open the breaker
+// or is the first call of a bucket, or if there is a rule of failures among the
+// last calls or within a period, of slow calls, or of WithOpenWhen; so has each
+// call that asks or ends while the breaker is half-open.
 type Breaker struct {
 	// What every call reads, and no call writes. Then the ledger, the lanes of
 	// which are cache lines of their own: see the test of the layout.
@@ -238,7 +238,7 @@ func (v *view) SettleResult(t breaker.Ticket, r breaker.Result) {
 	b := v.breaker
 	if v.closed && r.Outcome == breaker.Ignored {
 		if b.ledger.Settle(t.Word, t.Serial, 0) {
-			b.outside.Ignore()
+			b.ledger.Ignore() // not outside, or a snapshot could see it twice
 		}
 		return
 	}
@@ -602,7 +602,7 @@ func (b *Breaker) MarkFailed() {
 // about the backend.
 func (b *Breaker) MarkIgnored() {
 	if b.view.Load().closed {
-		b.outside.Ignore()
+		b.ledger.Ignore()
 		return
 	}
 	b.mark(breaker.Ignored)

@@ -1,6 +1,7 @@
 package circuit
 
 import (
+	"runtime"
 	"testing"
 	"time"
 
@@ -48,4 +49,51 @@ func TestStreak_AFailureThatFoundFewerSuccessesContinuesTheRowOfTheOther(t *test
 	s.begin(1<<40 - 1)
 	require.EqualValues(t, 1, s.fail(1<<40+1), "the number of successes has no bound")
 	require.EqualValues(t, 2, s.fail(1<<40-1))
+}
+
+// An ignored call was counted among others than it had been in flight with, so
+// that a snapshot could find it at both.
+func TestRegression_AnIgnoredCallWasInFlightAndIgnoredAtOnce(t *testing.T) {
+	b := NewBreaker()
+	permits := make(chan breaker.Permit)
+	go func() {
+		for p := range permits {
+			p.Done(breaker.Ignored)
+		}
+	}()
+	defer close(permits)
+	for i := range uint64(2000) {
+		p, err := b.Acquire()
+		require.NoError(t, err)
+		permits <- p
+		for ignored, looks := uint64(0), 0; ignored <= i; looks++ {
+			s := b.totals() // what a snapshot has, many times while the call ends
+			require.LessOrEqual(t, s.Allowed, i+1, "%+v", s)
+			ignored = s.Ignored
+			if looks > 50 {
+				runtime.Gosched()
+			}
+		}
+	}
+}
+
+func TestBreaker_AnIgnoredCallOfAClosedBreakerTakesNoLock(t *testing.T) {
+	b := NewBreaker(WithFailureRate(0.5, 10, time.Second))
+	p, err := b.Acquire()
+	require.NoError(t, err)
+	b.mu.Lock()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p.Done(breaker.Ignored)
+		b.MarkIgnored()
+	}()
+	select {
+	case <-done:
+	case <-time.After(30 * time.Second):
+		t.Error("waits for the lock")
+	}
+	b.mu.Unlock()
+	<-done
+	require.EqualValues(t, 2, b.Snapshot().Totals.Ignored)
 }

@@ -256,8 +256,8 @@ func TestGuard_SaysWhichRatioBecameWorse(t *testing.T) {
 	is[floor.String()], is[rival.String()] = 1.49, 1.49
 	require.NoError(t, verdict(&out, was, is), "up to 25 % more")
 
-	is[floor.String()] = 2
-	require.NoError(t, verdict(&out, was, is), "the floor is slower on this machine, for the rival is not")
+	is[floor.String()] = 2.3
+	require.NoError(t, verdict(&out, was, is), "the floor is faster on this machine, for the rival is not")
 
 	is[rival.String()] = 1.51
 	err := verdict(&out, was, is)
@@ -265,6 +265,12 @@ func TestGuard_SaysWhichRatioBecameWorse(t *testing.T) {
 	require.ErrorContains(t, err, rival.String())
 	require.NotContains(t, err.Error(), guarded[1].ours)
 	require.Contains(t, out.String(), "! "+floor.String())
+
+	is = maps.Clone(was)
+	is[rival.String()] = 2.5
+	require.ErrorContains(t, verdict(&out, was, is), rival.String(), "whatever the other one says")
+	delete(is, rival.String())
+	require.ErrorContains(t, verdict(&out, was, is), rival.String(), "it was not measured")
 
 	is = maps.Clone(was)
 	is[allocationsOf+floor.ours] = 1
