@@ -3,6 +3,7 @@ package config_test
 import (
 	"encoding/json"
 	"errors"
+	"path"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -125,7 +126,9 @@ func large(settings string) bool {
 	return false
 }
 
-// FuzzMatch compares patterns with a matcher that tries everything.
+// FuzzMatch compares patterns with a matcher that tries everything, and those
+// with classes with path.Match, which is right if there is neither a slash nor
+// a character of several bytes.
 func FuzzMatch(f *testing.F) {
 	for _, s := range [][2]string{
 		{"/a/b", "/a/b"},
@@ -143,21 +146,34 @@ func FuzzMatch(f *testing.F) {
 		{"**", "x/y"},
 		{"a**", "ab"},
 		{"é?*", "éa"},
+		{"*??0", "웠0"},
+		{"[^a-c]?[é\\]]", "é-]"},
+		{"*[/a]*c", "a/c"},
 	} {
 		f.Add(s[0], s[1])
 	}
 	f.Fuzz(func(t *testing.T, pattern, key string) {
-		if len(pattern) > 20 || len(key) > 20 || strings.ContainsRune(pattern, '[') || !utf8.ValidString(pattern+" "+key) {
+		if len(pattern) > 20 || len(key) > 20 || !utf8.ValidString(pattern+" "+key) {
 			t.Skip("too slow for the naive matcher, or what it does not know")
 		}
 		text, err := json.Marshal(pattern)
 		require.NoError(t, err)
 		set, err := config.Parse([]byte(`{"rules": [{"match": `+string(text)+`}]}`), config.JSON)
+		classes := strings.ContainsRune(pattern, '[')
 		if err != nil {
-			require.True(t, pattern == "" || strings.HasSuffix(pattern, `\`), pattern)
+			_, bad := path.Match(pattern, "")
+			require.True(t, pattern == "" || bad != nil || classes && strings.Contains(err.Error(), "from low to high"), err)
 			return
 		}
-		require.Equal(t, matches([]rune(pattern), []rune(key)), strings.HasPrefix(set.Match("", key).Rule, "rules[0]"))
+		got := strings.HasPrefix(set.Match("", key).Rule, "rules[0]")
+		switch {
+		case !classes:
+			require.Equal(t, matches([]rune(pattern), []rune(key)), got)
+		case !strings.ContainsFunc(pattern+key, func(c rune) bool { return c >= utf8.RuneSelf }) && !strings.Contains(key, "/"):
+			want, err := path.Match(pattern, key)
+			require.NoError(t, err)
+			require.Equal(t, want, got)
+		}
 	})
 }
 

@@ -1,8 +1,10 @@
 package config
 
 import (
-	"path"
+	"fmt"
+	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 // pattern is what a rule matches keys with.
@@ -10,9 +12,9 @@ type pattern struct {
 	text string
 	// literal is the text up to the first character with a meaning of its own.
 	literal string
-	// glob is what the key has to match, or with rest its part up to some slash;
-	// "" if literal is all there is to match.
-	glob string
+	// glob is what the whole key has to match; nil if literal is all there is.
+	// Not path.Match, whose * may end in the middle of a character.
+	glob *regexp.Regexp
 	rest bool // whether the text ends in *, so that anything may follow
 }
 
@@ -26,6 +28,8 @@ func parsePattern(text string) (p pattern, problem string) {
 		return p, "want a key, a beginning followed by *, or a pattern"
 	case len(text) > maxPattern:
 		return p, "want at most 256 bytes"
+	case !utf8.ValidString(text):
+		return p, "want UTF-8"
 	}
 	body := text
 	if b, ok := strings.CutSuffix(text, "*"); ok && !escaped(b) {
@@ -36,11 +40,9 @@ func parsePattern(text string) (p pattern, problem string) {
 		p.literal = body
 		return p, ""
 	}
-	p.literal, p.glob = body[:i], text
-	if _, err := path.Match(p.glob, ""); err != nil {
-		return p, `want a pattern without an open [ or a single \ at its end`
-	}
-	return p, ""
+	p.literal = body[:i]
+	p.glob, problem = compileGlob([]rune(body), p.rest)
+	return p, problem
 }
 
 // escaped reports whether what follows s is escaped by a backslash.
@@ -48,38 +50,100 @@ func escaped(s string) bool {
 	return (len(s)-len(strings.TrimRight(s, `\`)))%2 == 1
 }
 
+// compileGlob returns what matches the keys that glob does, with rest also
+// those that go on.
+func compileGlob(glob []rune, rest bool) (expr *regexp.Regexp, problem string) {
+	var b strings.Builder
+	b.WriteString(`(?s)\A`)
+	for len(glob) > 0 {
+		c := glob[0]
+		glob = glob[1:]
+		switch c {
+		case '*':
+			b.WriteString(`[^/]*`)
+		case '?':
+			b.WriteString(`[^/]`)
+		case '[':
+			if glob, problem = writeClass(&b, glob); problem != "" {
+				return nil, problem
+			}
+		default:
+			if c == '\\' {
+				if len(glob) == 0 {
+					return nil, `want a character after the last \`
+				}
+				c, glob = glob[0], glob[1:]
+			}
+			b.WriteString(regexp.QuoteMeta(string(c)))
+		}
+	}
+	if rest {
+		b.WriteString(`.*`)
+	}
+	b.WriteString(`\z`)
+	return regexp.MustCompile(b.String()), ""
+}
+
+// writeClass writes the class that glob starts with, after its opening bracket,
+// and returns what follows it.
+func writeClass(b *strings.Builder, glob []rune) (after []rune, problem string) {
+	// next takes a character, which stands for itself only after a \.
+	next := func() (c rune, plain bool) {
+		c, glob = glob[0], glob[1:]
+		if c == '\\' && len(glob) > 0 {
+			c, glob = glob[0], glob[1:]
+			return c, false
+		}
+		return c, true
+	}
+	b.WriteByte('[')
+	if len(glob) > 0 && glob[0] == '^' {
+		glob = glob[1:]
+		b.WriteString(`^/`)
+	}
+	for n := 0; len(glob) > 0; n++ {
+		low, plain := next()
+		switch {
+		case plain && low == ']' && n > 0:
+			b.WriteByte(']')
+			return glob, ""
+		case plain && (low == ']' || low == '-'):
+			return nil, `want a character in [], with a \ before a ] or - that stands for itself`
+		}
+		high := low
+		if len(glob) > 1 && glob[0] == '-' {
+			glob = glob[1:]
+			if high, plain = next(); plain && (high == ']' || high == '-') {
+				return nil, `want a character in [], with a \ before a ] or - that stands for itself`
+			}
+		}
+		if low > high {
+			return nil, fmt.Sprintf("want a range in [] from low to high, not %c-%c", low, high)
+		}
+		fmt.Fprintf(b, `\x{%x}-\x{%x}`, low, high)
+	}
+	return nil, "want a ] for every ["
+}
+
 func (p *pattern) matches(key string) bool {
 	switch {
 	case !strings.HasPrefix(key, p.literal):
 		return false
-	case p.glob == "":
-		return p.rest || key == p.literal
+	case p.glob != nil:
+		return p.glob.MatchString(key)
 	}
-	if ok, _ := path.Match(p.glob, key); ok || !p.rest {
-		return ok
-	}
-	// The * at the end takes what follows up to a slash. What follows that one
-	// may be anything.
-	for i := len(p.literal); i < len(key); i++ {
-		if key[i] != '/' {
-			continue
-		}
-		if ok, _ := path.Match(p.glob, key[:i]); ok {
-			return true
-		}
-	}
-	return false
+	return p.rest || key == p.literal
 }
 
 // exact reports whether there is but one key that matches.
-func (p *pattern) exact() bool { return p.glob == "" && !p.rest }
+func (p *pattern) exact() bool { return p.glob == nil && !p.rest }
 
 // covers reports whether all that other matches is certain to match p.
 func (p *pattern) covers(other *pattern) bool {
 	switch {
 	case p.text == other.text:
 		return true
-	case p.glob == "" && p.rest:
+	case p.glob == nil && p.rest:
 		return strings.HasPrefix(other.literal, p.literal)
 	case other.exact():
 		return p.matches(other.literal)

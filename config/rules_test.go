@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/kratos-breaker/breaker"
+	conf "github.com/kratos-breaker/breaker/api/breaker/conf/v1"
 	"github.com/kratos-breaker/breaker/config"
 )
 
@@ -257,6 +259,58 @@ func TestSet_ALongKeyIsMatchedByItsBeginningAtOnce(t *testing.T) {
 		require.Equal(t, "rules[2] /v1/a* (sre)", r.Breaker("http", long).Snapshot().Rule, "the group shortens it")
 	}
 	require.Equal(t, "rules[1] /v1/*end (sre)", s.Match("http", "/v1/aend").Rule)
+}
+
+// path.Match lets a * end in the middle of a character, commits a * to the first
+// place where what follows fits, and lets [^…] stand for a slash.
+func TestSet_PatternsMatchCharactersNotBytes(t *testing.T) {
+	for _, c := range []struct {
+		pattern, key string
+		want         bool
+	}{
+		{"*??0", "웠0", false},
+		{"*??0", "a웠0", true},
+		{"?", "웠", true},
+		{"??", "\xff\xfe", true}, // each byte that is of no character is one
+		{"??", "\xff", false},
+		{"/[가-힣]/x", "/웠/x", true},
+		{"/[가-힣]/x", "/a/x", false},
+		{"*[/a]*c", "a/c", true},
+		{"/[^a]/x", "///x", false},
+		{"/[^a]/x", "/\n/x", true},
+		{`/[\^\-\]\\a-c]`, `/^`, true},
+		{`/[\^\-\]\\a-c]`, `/-`, true},
+		{`/[\^\-\]\\a-c]`, `/]`, true},
+		{`/[\^\-\]\\a-c]`, `/\`, true},
+		{`/[\^\-\]\\a-c]`, `/b`, true},
+		{`/[\^\-\]\\a-c]`, `/d`, false},
+		{`/?(.+)$|\[x]*`, "/a(.+)$|[x]/\n/more", true},
+		{`/?(.+)$|\[x]*`, "/abb$|[x]", false},
+	} {
+		text, err := json.Marshal(c.pattern)
+		require.NoError(t, err)
+		s := parsed(t, `{rules: [{match: `+string(text)+`}]}`)
+		require.Equal(t, c.want, strings.HasPrefix(s.Match("", c.key).Rule, "rules[0]"), "%s %q", c.pattern, c.key)
+	}
+}
+
+func TestParse_SaysWhatIsWrongWithAPattern(t *testing.T) {
+	for pattern, want := range map[string]string{
+		`/a[`:    "want a ] for every [",
+		`/a[b*`:  "want a ] for every [",
+		`/a[b\`:  "want a ] for every [",
+		`/a[b-`:  "want a character in [], with a \\ before a ] or - that stands for itself",
+		`/[]`:    "want a character in [], with a \\ before a ] or - that stands for itself",
+		`/[^]`:   "want a character in [], with a \\ before a ] or - that stands for itself",
+		`/[-a]`:  "want a character in [], with a \\ before a ] or - that stands for itself",
+		`/[a-]`:  "want a character in [], with a \\ before a ] or - that stands for itself",
+		`/[c-a]`: "want a range in [] from low to high, not c-a",
+		`/a\`:    "want a character after the last \\",
+		"/\xff":  "want UTF-8",
+	} {
+		_, err := config.FromProto(&conf.Rules{Rules: []*conf.Rule{{Match: pattern}}})
+		require.ErrorContains(t, err, fmt.Sprintf("rules[0].match: %q, %s", pattern, want))
+	}
 }
 
 func TestRules_AnIdleBreakerMakesRoomAndItsHolderGetsTheNextOne(t *testing.T) {

@@ -57,7 +57,7 @@ keys: {limit: 0, idle: 9999h, 1: 2}
 		`default.classify.failure.http[2]: 600, want an HTTP status in [100, 599], or a range as "500-599"`,
 		`default.classify.failure.grpc[1]: "Foo", want the name of a gRPC code but OK, or a number in [1, 16]`,
 		`rules[0].match: "", want a key, a beginning followed by *, or a pattern`,
-		`rules[1].match: "/a[", want a pattern without an open [ or a single \ at its end`,
+		`rules[1].match: "/a[", want a ] for every [`,
 		`rules[1].transport: "tcp", want http or grpc`,
 		`rules[2].match: missing; want a key, a beginning followed by *, or a pattern`,
 		`rules[2].algorithm: "cirucit", want sre, circuit or off; did you mean "circuit"?`,
