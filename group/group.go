@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/kratos-breaker/breaker/internal/place"
 )
 
 // Group makes one value per key, when the key is first asked for. Make one
@@ -70,31 +72,9 @@ func newIndex[T any](all map[string]*entry[T]) *index[T] {
 	order := bits.Len(uint(4 * len(all)))
 	x := &index[T]{all: all, near: make([]*entry[T], 1<<order), shift: uint(64 - order)}
 	for key, e := range all {
-		x.near[place(key)>>x.shift] = e
+		x.near[place.Of(key)>>x.shift] = e
 	}
 	return x
-}
-
-// place returns a number whose first bits say where in near a key is, by its
-// length, its end and its middle: methods of a service and ports differ at the
-// end, paths with parameters and hosts before.
-func place(key string) uint64 {
-	n := len(key)
-	h := uint64(n)
-	if n >= 8 {
-		h += word(key[n-8:]) ^ bits.RotateLeft64(word(key[(n-8)/2:]), 29)
-	} else {
-		for i := range n {
-			h = h<<8 + uint64(key[i])
-		}
-	}
-	return h * 0x9E3779B97F4A7C15 // of 2^64, the golden section
-}
-
-func word(s string) uint64 {
-	_ = s[7] // one check of the bounds
-	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
 // entry holds a value. Its state says whether the value is there, whether
@@ -225,7 +205,7 @@ func (g *Group[T]) Get(key string) T {
 		key = shorten(key)
 	}
 	x := g.settled.Load()
-	e := x.near[place(key)>>x.shift]
+	e := x.near[place.Of(key)>>x.shift]
 	if e == nil || e.key != key {
 		e = x.all[key]
 	}

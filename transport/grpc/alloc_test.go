@@ -2,6 +2,7 @@ package grpc_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -40,6 +41,21 @@ func TestUnary_AllocatesNothing(t *testing.T) {
 			require.Zero(t, testing.AllocsPerRun(1000, call))
 		})
 	}
+}
+
+// They differ in what is not looked at to find their keys at once.
+func TestUnary_AllocatesNothingForAnyOfSomeTargets(t *testing.T) {
+	in := cbgrpc.UnaryClientInterceptor()
+	var conns []*grpc.ClientConn
+	for i := range 10 {
+		conns = append(conns, dial(t, fmt.Sprintf("passthrough:///node-%d.payments.svc.cluster.local:9000", i)))
+	}
+	ctx, invoke := context.Background(), invoker(nil)
+	require.Zero(t, testing.AllocsPerRun(1000, func() {
+		for _, cc := range conns {
+			_ = in(ctx, method, nil, nil, cc, invoke)
+		}
+	}))
 }
 
 // quick are rules that allocate nothing.

@@ -172,12 +172,22 @@ func UnaryClientInterceptor(opts ...Option) grpc.UnaryClientInterceptor {
 		if err != nil {
 			return err
 		}
-		result := breaker.Result{Outcome: breaker.Failure} // for a panic or Goexit, of the classifier too
-		defer func() { settle(p, result) }()
+		settled := false
+		defer func() {
+			if !settled { // a panic or Goexit, of the classifier too
+				p.Done(breaker.Failure)
+			}
+		}()
 		late := adapter.TooLate(ctx)
 		err = invoker(ctx, method, req, reply, cc, callOpts...)
-		result.Err = err
-		result = resultOf(ctx, late, cc, err, classify)
+		if err == nil && classify == nil { // nearly every call
+			settled = true
+			p.Done(breaker.Success)
+			return nil
+		}
+		result := resultOf(ctx, late, cc, err, classify)
+		settled = true
+		settle(p, result)
 		return err
 	}
 }

@@ -3,9 +3,12 @@ package grpc
 import (
 	"context"
 	"hash/maphash"
+	"math/bits"
 	"sync/atomic"
 
 	"google.golang.org/grpc"
+
+	"github.com/kratos-breaker/breaker/internal/place"
 )
 
 // keys makes the default keys, and remembers those of the calls that are made
@@ -14,7 +17,12 @@ import (
 type keys struct {
 	seed maphash.Seed
 	sets [128][4]atomic.Pointer[key]
+	// near has keys of sets where fewer instructions find them: what a call costs
+	// is not to run these but to load them, since between two calls others run.
+	near [1 << nearBits]atomic.Pointer[key]
 }
+
+const nearBits = 8
 
 type key struct{ target, method, both string }
 
@@ -29,6 +37,20 @@ func (k *keys) of(_ context.Context, method string, cc *grpc.ClientConn) string 
 
 // join returns target + method.
 func (k *keys) join(target, method string) string {
+	near := &k.near[(place.Of(target)^bits.RotateLeft64(place.Of(method), 1))>>(64-nearBits)]
+	e := near.Load()
+	if e != nil && e.method == method && e.target == target {
+		return e.both
+	}
+	found := k.find(target, method)
+	if e == nil { // of keys that have the same place, the first one keeps it
+		near.Store(found)
+	}
+	return found.both
+}
+
+// find finds a key in sets, or makes it.
+func (k *keys) find(target, method string) *key {
 	hash := maphash.String(k.seed, method) ^ maphash.String(k.seed, target)<<1
 	set := &k.sets[hash%uint64(len(k.sets))]
 	free := -1
@@ -37,7 +59,7 @@ func (k *keys) join(target, method string) string {
 		case e == nil:
 			free = i
 		case e.method == method && e.target == target:
-			return e.both
+			return e
 		}
 	}
 	if free < 0 { // each key has one place to throw another one out of
@@ -45,6 +67,7 @@ func (k *keys) join(target, method string) string {
 	}
 	both := target + method
 	// Its parts, since the caller's strings may be parts of something large.
-	set[free].Store(&key{target: both[:len(target)], method: both[len(target):], both: both})
-	return both
+	e := &key{target: both[:len(target)], method: both[len(target):], both: both}
+	set[free].Store(e)
+	return e
 }

@@ -186,14 +186,19 @@ func TestKey_IsRightForAnyNumberOfTargetsAndMethods(t *testing.T) {
 	})
 }
 
-// Of so many targets some have their keys in one place of the memory.
+// Of so many targets some have their keys in one place of the memory, and of
+// those that differ before the middle, all of one length have.
 func TestKey_OfAMethodIsNotThatOfAnotherTarget(t *testing.T) {
-	rules := &calls{b: new(permits)}
-	in := cbgrpc.UnaryClientInterceptor(cbgrpc.WithRules(rules))
-	for i := range 129 {
-		cc := dial(t, fmt.Sprint("passthrough:///node-", i))
-		require.NoError(t, in(t.Context(), method, nil, nil, cc, invoker(nil)))
-		require.Equal(t, [2]string{"grpc", cc.Target() + method}, rules.asked[i])
+	for _, target := range []string{"passthrough:///node-%d", "passthrough:///node-%d.payments.svc.cluster.local:9000"} {
+		rules := &calls{b: new(permits)}
+		in := cbgrpc.UnaryClientInterceptor(cbgrpc.WithRules(rules))
+		for i := range 129 {
+			cc := dial(t, fmt.Sprintf(target, i))
+			for range 2 {
+				require.NoError(t, in(t.Context(), method, nil, nil, cc, invoker(nil)))
+			}
+			require.Equal(t, [][2]string{{"grpc", cc.Target() + method}, {"grpc", cc.Target() + method}}, rules.asked[2*i:])
+		}
 	}
 }
 
