@@ -103,10 +103,10 @@ func stop(t testing.TB, server *instance) {
 
 // measure times a call of each variant in each round.
 func measure(b *testing.B, variants []*variant) {
-	if b.N == 1 {
-		return // it is to find out how long it takes
-	}
 	const warmUp, dials = 500, 40
+	if b.N < dials {
+		return // the first run is to find out how long it takes
+	}
 	took := make([][]time.Duration, len(variants))
 	for range dials {
 		clients := make([]*client, len(variants))
