@@ -148,7 +148,7 @@ func FuzzMatch(f *testing.F) {
 		{"é?*", "éa"},
 		{"*??0", "웠0"},
 		{"[^a-c]?[é\\]]", "é-]"},
-		{"*[/a]*c", "a/c"},
+		{"*[b-a]*c", "a/c"},
 	} {
 		f.Add(s[0], s[1])
 	}
@@ -162,7 +162,7 @@ func FuzzMatch(f *testing.F) {
 		classes := strings.ContainsRune(pattern, '[')
 		if err != nil {
 			_, bad := path.Match(pattern, "")
-			require.True(t, pattern == "" || bad != nil || classes && strings.Contains(err.Error(), "from low to high"), err)
+			require.True(t, pattern == "" || bad != nil || classes && refused(err), err)
 			return
 		}
 		got := strings.HasPrefix(set.Match("", key).Rule, "rules[0]")
@@ -175,6 +175,11 @@ func FuzzMatch(f *testing.F) {
 			require.Equal(t, want, got)
 		}
 	})
+}
+
+// refused reports whether err is one that path.Match has not.
+func refused(err error) bool {
+	return strings.Contains(err.Error(), "from low to high") || strings.Contains(err.Error(), "no slash in []")
 }
 
 // matches reports whether key matches pattern, a rune at a time.

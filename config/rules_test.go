@@ -3,6 +3,8 @@ package config_test
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -261,8 +263,8 @@ func TestSet_ALongKeyIsMatchedByItsBeginningAtOnce(t *testing.T) {
 	require.Equal(t, "rules[1] /v1/*end (sre)", s.Match("http", "/v1/aend").Rule)
 }
 
-// path.Match lets a * end in the middle of a character, commits a * to the first
-// place where what follows fits, and lets [^…] stand for a slash.
+// path.Match lets a * end in the middle of a character, and a class stand for a
+// slash.
 func TestSet_PatternsMatchCharactersNotBytes(t *testing.T) {
 	for _, c := range []struct {
 		pattern, key string
@@ -275,8 +277,16 @@ func TestSet_PatternsMatchCharactersNotBytes(t *testing.T) {
 		{"??", "\xff", false},
 		{"/[가-힣]/x", "/웠/x", true},
 		{"/[가-힣]/x", "/a/x", false},
-		{"*[/a]*c", "a/c", true},
 		{"/[^a]/x", "///x", false},
+		{"/[!-~]/x", "/a/x", true},
+		{"/[!-~]/x", "///x", false},
+		{"/*a*b/*/c*d", "/xaab/abb/y/ced", false},
+		{"/*a*b/*/c*d", "/xaabb/y/cedd", true},
+		{"/*ab?", "/aabab/", false},
+		{"/*ab?", "/aababc", true},
+		{"/\ufffd*?x", "/\xff-x", false},
+		{"/\ufffd*?x", "/\ufffd-x", true},
+		{"/[^\ufffd]/x", "/\xff/x", true},
 		{"/[^a]/x", "/\n/x", true},
 		{`/[\^\-\]\\a-c]`, `/^`, true},
 		{`/[\^\-\]\\a-c]`, `/-`, true},
@@ -294,19 +304,67 @@ func TestSet_PatternsMatchCharactersNotBytes(t *testing.T) {
 	}
 }
 
+func TestSet_MatchesWhatARegularExpressionDoes(t *testing.T) {
+	elements := [][2]string{
+		{"a", "a"},
+		{"b", "b"},
+		{"/", "/"},
+		{"웠", "웠"},
+		{"*", "[^/]*"},
+		{"?", "[^/]"},
+		{"[ab]", "[ab]"},
+		{"[^a]", "[^/a]"},
+		{"[!-~]", "[!-.0-~]"},
+		{"[^웠-웡b]", "[^/웠-웡b]"},
+		{`\*`, `\*`},
+		{`\?`, `\?`},
+	}
+	characters := []string{"a", "b", "/", "웠", "웡", "*", "?", "\xff"}
+	matched := 0
+	for range 10_000 {
+		var text, expr string
+		for range 1 + rand.IntN(8) {
+			e := elements[rand.IntN(len(elements))]
+			text, expr = text+e[0], expr+e[1]
+		}
+		if strings.HasSuffix(expr, "[^/]*") { // a * at the end stands for anything
+			expr = strings.TrimSuffix(expr, "[^/]*") + "(?s:.*)"
+		}
+		encoded, err := json.Marshal(text)
+		require.NoError(t, err)
+		set := parsed(t, `{rules: [{match: `+string(encoded)+`}]}`)
+		want := regexp.MustCompile(`\A` + expr + `\z`)
+		for range 10 {
+			key := ""
+			for range rand.IntN(9) {
+				key += characters[rand.IntN(len(characters))]
+			}
+			matches := want.MatchString(key)
+			if matches {
+				matched++
+			}
+			require.Equal(t, matches, strings.HasPrefix(set.Match("", key).Rule, "rules[0]"), "%q %q", text, key)
+		}
+	}
+	require.Greater(t, matched, 1000)
+}
+
 func TestParse_SaysWhatIsWrongWithAPattern(t *testing.T) {
 	for pattern, want := range map[string]string{
-		`/a[`:    "want a ] for every [",
-		`/a[b*`:  "want a ] for every [",
-		`/a[b\`:  "want a ] for every [",
-		`/a[b-`:  "want a character in [], with a \\ before a ] or - that stands for itself",
-		`/[]`:    "want a character in [], with a \\ before a ] or - that stands for itself",
-		`/[^]`:   "want a character in [], with a \\ before a ] or - that stands for itself",
-		`/[-a]`:  "want a character in [], with a \\ before a ] or - that stands for itself",
-		`/[a-]`:  "want a character in [], with a \\ before a ] or - that stands for itself",
-		`/[c-a]`: "want a range in [] from low to high, not c-a",
-		`/a\`:    "want a character after the last \\",
-		"/\xff":  "want UTF-8",
+		`/a[`:      "want a ] for every [",
+		`/a[b*`:    "want a ] for every [",
+		`/a[b\`:    "want a ] for every [",
+		`/a[b-`:    "want a character in [], with a \\ before a ] or - that stands for itself",
+		`/[]`:      "want a character in [], with a \\ before a ] or - that stands for itself",
+		`/[^]`:     "want a character in [], with a \\ before a ] or - that stands for itself",
+		`/[-a]`:    "want a character in [], with a \\ before a ] or - that stands for itself",
+		`/[a-]`:    "want a character in [], with a \\ before a ] or - that stands for itself",
+		`/[c-a]`:   "want a range in [] from low to high, not from 'c' to 'a'",
+		"/[\n-\t]": `want a range in [] from low to high, not from '\n' to '\t'`,
+		`/[a/]`:    "want no slash in [], which never stands for one",
+		`/[+-/]`:   "want no slash in [], which never stands for one",
+		`/a\`:      "want a character after the last \\",
+		"/\xff":    "want UTF-8",
 	} {
 		_, err := config.FromProto(&conf.Rules{Rules: []*conf.Rule{{Match: pattern}}})
 		require.ErrorContains(t, err, fmt.Sprintf("rules[0].match: %q, %s", pattern, want))

@@ -103,17 +103,20 @@ func stop(t testing.TB, server *instance) {
 
 // measure times a call of each variant in each round.
 func measure(b *testing.B, variants []*variant) {
-	const warmUp, dials = 500, 40
-	if b.N < dials {
-		return // the first run is to find out how long it takes
-	}
+	b.StopTimer()
+	const warmUp, enough = 500, 100 // rounds of a dial
+	dials := min(40, max(1, b.N/enough))
+	rounds := max(1, b.N/dials)
 	took := make([][]time.Duration, len(variants))
 	for range dials {
 		clients := make([]*client, len(variants))
 		for _, i := range rand.Perm(len(variants)) {
 			clients[i] = variants[i].dial(b)
 		}
-		for round := range warmUp + b.N/dials {
+		for round := range warmUp + rounds {
+			if round == warmUp {
+				b.StartTimer()
+			}
 			for _, i := range rand.Perm(len(variants)) {
 				begin := time.Now()
 				saw := clients[i].call(b.Context(), wellDone, "")
@@ -126,15 +129,17 @@ func measure(b *testing.B, variants []*variant) {
 				}
 			}
 		}
+		b.StopTimer()
 		for i, v := range variants {
 			clients[i].close()
 			slices.Sort(took[i])
-			n := len(took[i])
-			v.p50, v.p99 = append(v.p50, took[i][n/2]), append(v.p99, took[i][n*99/100])
+			v.p50, v.p99 = append(v.p50, took[i][rounds/2]), append(v.p99, took[i][rounds*99/100])
 			took[i] = took[i][:0]
 		}
 	}
-	report(b, variants)
+	if rounds >= enough {
+		report(b, variants, dials*rounds)
+	}
 }
 
 // report tells what each variant took, and what it adds to the first, also as a
@@ -142,7 +147,7 @@ func measure(b *testing.B, variants []*variant) {
 // one before it adds, which does nothing in its place. All are medians of the
 // dials, so a time in which the machine is slower counts for no variant more than
 // for another.
-func report(b *testing.B, variants []*variant) {
+func report(b *testing.B, variants []*variant, calls int) {
 	var table strings.Builder
 	fmt.Fprintf(&table, "%-13s %10s %10s %10s %10s %10s\n", "", "p50", "p99", "adds, p50", "adds, p99", "share, p50")
 	none, own := variants[0], variants[2]
@@ -161,7 +166,7 @@ func report(b *testing.B, variants []*variant) {
 	}
 	last := len(variants) - 1
 	row("  its own", variants[last], variants[last-1])
-	b.Logf("%d calls of each\n%s", b.N, table.String())
+	b.Logf("%d calls of each\n%s", calls, table.String())
 }
 
 // added returns the median of what a takes more than b.
@@ -174,5 +179,7 @@ func added(a, b []time.Duration) time.Duration {
 }
 
 func median(d []time.Duration) time.Duration {
-	return slices.Sorted(slices.Values(d))[len(d)/2]
+	d = slices.Sorted(slices.Values(d))
+	n := len(d)
+	return (d[(n-1)/2] + d[n/2]) / 2
 }

@@ -5,9 +5,9 @@ import "math/bits"
 
 // Of returns a number whose first bits say where key is in a table with a power
 // of two of places. It looks at the length, the end and the middle: methods of a
-// service and ports differ at the end, paths with parameters and hosts before.
-// Keys that are alike in all three have the same place, so there must be another
-// way to find them. Its cost does not depend on the length.
+// service and ports differ at the end, paths with parameters and short hosts
+// before. Keys that are alike in all three, as nodes of a long domain are, have
+// the same place, so there must be another way to find them. Its cost does not depend on the length.
 func Of(key string) uint64 {
 	n := len(key)
 	h := uint64(n)

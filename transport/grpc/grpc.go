@@ -175,7 +175,7 @@ func UnaryClientInterceptor(opts ...Option) grpc.UnaryClientInterceptor {
 		settled := false
 		defer func() {
 			if !settled { // a panic or Goexit, of the classifier too
-				p.Done(breaker.Failure)
+				p.DoneWith(breaker.Result{Outcome: breaker.Failure, Err: err})
 			}
 		}()
 		late := adapter.TooLate(ctx)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/maphash"
 	"math/bits"
+	"math/rand/v2"
 	"sync/atomic"
 
 	"google.golang.org/grpc"
@@ -17,8 +18,8 @@ import (
 type keys struct {
 	seed maphash.Seed
 	sets [128][4]atomic.Pointer[key]
-	// near has keys of sets where fewer instructions find them: what a call costs
-	// is not to run these but to load them, since between two calls others run.
+	// near has keys where fewer instructions find them: what a call costs is not
+	// to run these but to load them, since between two calls others run.
 	near [1 << nearBits]atomic.Pointer[key]
 }
 
@@ -43,7 +44,9 @@ func (k *keys) join(target, method string) string {
 		return e.both
 	}
 	found := k.find(target, method)
-	if e == nil { // of keys that have the same place, the first one keeps it
+	// Of keys that have the same place, one has it for a while: if each call wrote
+	// to it, processors would wait for each other.
+	if e == nil || rand.Uint32()%64 == 0 {
 		near.Store(found)
 	}
 	return found.both
@@ -51,7 +54,7 @@ func (k *keys) join(target, method string) string {
 
 // find finds a key in sets, or makes it.
 func (k *keys) find(target, method string) *key {
-	hash := maphash.String(k.seed, method) ^ maphash.String(k.seed, target)<<1
+	hash := maphash.String(k.seed, method) ^ bits.RotateLeft64(maphash.String(k.seed, target), 1)
 	set := &k.sets[hash%uint64(len(k.sets))]
 	free := -1
 	for i := range set {

@@ -134,42 +134,45 @@ var exits = []struct {
 func TestPanic_IsAFailureAndGoesOn(t *testing.T) {
 	for _, exit := range exits {
 		leaving := cbgrpc.WithClassifier(func(error) breaker.Outcome { exit.leave(); return success })
-		for name, call := range map[string]func(...cbgrpc.Option){
-			"invoker": func(opts ...cbgrpc.Option) {
+		for name, c := range map[string]struct {
+			call func(...cbgrpc.Option)
+			err  error // what the breaker is told
+		}{
+			"invoker": {call: func(opts ...cbgrpc.Option) {
 				_ = cbgrpc.UnaryClientInterceptor(opts...)(t.Context(), method, nil, nil, nil,
 					func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error {
 						exit.leave()
 						return nil
 					})
-			},
-			"streamer": func(opts ...cbgrpc.Option) {
+			}},
+			"streamer": {call: func(opts ...cbgrpc.Option) {
 				_, _ = cbgrpc.StreamClientInterceptor(opts...)(t.Context(), nil, nil, method,
 					func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, ...grpc.CallOption) (grpc.ClientStream, error) {
 						exit.leave()
 						return nil, nil
 					})
-			},
-			"classifier of a call": func(opts ...cbgrpc.Option) {
-				_ = cbgrpc.UnaryClientInterceptor(append(opts, leaving)...)(t.Context(), method, nil, nil, nil, invoker(nil))
-			},
-			"classifier of a stream": func(opts ...cbgrpc.Option) {
+			}},
+			"classifier of a call": {err: errBackend, call: func(opts ...cbgrpc.Option) {
+				_ = cbgrpc.UnaryClientInterceptor(append(opts, leaving)...)(t.Context(), method, nil, nil, nil, invoker(errBackend))
+			}},
+			"classifier of a stream": {err: errBackend, call: func(opts ...cbgrpc.Option) {
 				s := new(fakeStream)
 				open(t, cbgrpc.StreamClientInterceptor(append(opts, leaving)...), s)
-				s.finish(nil)
-			},
-			"classifier of a stream that does not open": func(opts ...cbgrpc.Option) {
+				s.finish(errBackend)
+			}},
+			"classifier of a stream that does not open": {err: io.EOF, call: func(opts ...cbgrpc.Option) {
 				_, _ = cbgrpc.StreamClientInterceptor(append(opts, leaving)...)(t.Context(), nil, nil, method,
 					func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, ...grpc.CallOption) (grpc.ClientStream, error) {
 						return nil, io.EOF
 					})
-			},
+			}},
 		} {
 			t.Run(exit.name+" in the "+name, func(t *testing.T) {
 				b := new(permits)
-				panicked, returned := breakertest.EndOf(func() { call(cbgrpc.WithGroup(single(b))) })
+				panicked, returned := breakertest.EndOf(func() { c.call(cbgrpc.WithGroup(single(b))) })
 				require.False(t, returned)
 				require.True(t, panicked == exit.want, "%v", panicked)
-				require.Equal(t, []breaker.Outcome{failure}, b.outcomes())
+				require.Equal(t, []breaker.Result{{Outcome: failure, Err: c.err}}, b.results())
 			})
 		}
 		t.Run(exit.name+" in the key", func(t *testing.T) {
