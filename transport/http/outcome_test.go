@@ -263,6 +263,9 @@ func TestTransport_PanicIsAFailureAndGoesOn(t *testing.T) {
 						want = success // a 404: it had ended
 					}
 					b.requireOnly(t, want)
+					if name == "classifier, error" {
+						require.Equal(t, errBackend, b.results()[0].Err, "it may say when to come back")
+					}
 					require.Equal(t, row.closed, body.timesClosed(), "closings of the response's body")
 				})
 			}

@@ -157,7 +157,7 @@ func (t *transport) send(c call) (resp *http.Response, err error) {
 		}
 		// A panic or Goexit, of base or of a classifier.
 		if !settled {
-			c.settle(breaker.Result{Outcome: breaker.Failure})
+			c.settle(breaker.Result{Outcome: breaker.Failure, Err: err})
 		}
 		if resp != nil && resp.Body != nil { // nobody else will get it
 			_ = resp.Body.Close()
