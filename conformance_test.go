@@ -11,7 +11,7 @@ import (
 )
 
 // TestAdapt_Conforms runs what holds for every breaker over the one of aegis.
-// It recovers late: it takes its own rejections for failures.
+// It recovers late, and by chance: it takes its own rejections for failures.
 func TestAdapt_Conforms(t *testing.T) {
 	breakertest.Run(t, breakertest.Kind{
 		Name: "aegis",
@@ -19,7 +19,7 @@ func TestAdapt_Conforms(t *testing.T) {
 			return breaker.Adapt(aegissre.NewBreaker())
 		},
 		Outage:    1000,
-		Recovery:  40 * time.Second,
+		Recovery:  100 * time.Second,
 		Allocates: true,
 	})
 }
