@@ -59,7 +59,9 @@ var (
 // may differ.
 //
 // The result is safe for concurrent use. A healthy call costs no allocation
-// besides those of base.
+// besides those of base. But an [http.Client] with a Timeout starts a goroutine
+// for each request that it sends with a transport which is not net/http's own,
+// as with any wrapper; a deadline in the context of the request needs none.
 func NewTransport(base http.RoundTripper, opts ...Option) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
