@@ -155,6 +155,14 @@ func TestPanic_IsAFailureAndGoesOn(t *testing.T) {
 			"classifier of a call": {err: errBackend, call: func(opts ...cbgrpc.Option) {
 				_ = cbgrpc.UnaryClientInterceptor(append(opts, leaving)...)(t.Context(), method, nil, nil, nil, invoker(errBackend))
 			}},
+			"classifier of a call that succeeded": {call: func(opts ...cbgrpc.Option) {
+				_ = cbgrpc.UnaryClientInterceptor(append(opts, leaving)...)(t.Context(), method, nil, nil, nil, invoker(nil))
+			}},
+			"classifier of a stream that succeeded": {call: func(opts ...cbgrpc.Option) {
+				s := new(fakeStream)
+				open(t, cbgrpc.StreamClientInterceptor(append(opts, leaving)...), s)
+				s.finish(nil)
+			}},
 			"classifier of a stream": {err: errBackend, call: func(opts ...cbgrpc.Option) {
 				s := new(fakeStream)
 				open(t, cbgrpc.StreamClientInterceptor(append(opts, leaving)...), s)

@@ -261,14 +261,20 @@ func TestClassifier_DecidesAndThatOfARuleCountsFirst(t *testing.T) {
 		{nil, says(success), success},
 		{nil, says(9), 9},
 	} {
-		b := new(permits)
-		opts := append(c.opts, cbgrpc.WithRules(&calls{b: b, classify: c.rule}))
-		require.Same(t, errBackend, cbgrpc.UnaryClientInterceptor(opts...)(t.Context(), method, nil, nil, nil, invoker(errBackend)))
-		s := new(fakeStream)
-		_, err := cbgrpc.StreamClientInterceptor(opts...)(t.Context(), nil, nil, method, s.opens())
-		require.NoError(t, err)
-		s.finish(errBackend)
-		require.Equal(t, []breaker.Outcome{c.want, c.want}, b.outcomes())
+		for _, end := range []error{nil, errBackend} {
+			want := c.want
+			if end == nil && c.rule == nil && c.opts == nil {
+				want = success
+			}
+			b := new(permits)
+			opts := append(c.opts, cbgrpc.WithRules(&calls{b: b, classify: c.rule}))
+			require.Equal(t, end, cbgrpc.UnaryClientInterceptor(opts...)(t.Context(), method, nil, nil, nil, invoker(end)))
+			s := new(fakeStream)
+			_, err := cbgrpc.StreamClientInterceptor(opts...)(t.Context(), nil, nil, method, s.opens())
+			require.NoError(t, err)
+			s.finish(end)
+			require.Equal(t, []breaker.Outcome{want, want}, b.outcomes(), "%v", end)
+		}
 	}
 }
 
