@@ -1,21 +1,15 @@
 package scoreboard
 
-import "time"
+import (
+	"time"
 
-// fate is what chance has in store for a call.
-type fate struct {
-	luck  float64 // in [0, 1)
-	delay float64 // its latency as a share of the mean: half fixed, half exponential
-}
-
-func (f fate) latency(mean time.Duration) time.Duration {
-	return time.Duration(f.delay * float64(mean))
-}
+	"github.com/kratos-breaker/breaker"
+)
 
 // answer is how a call ends, and after which time.
 type answer struct {
-	ok   bool
-	took time.Duration
+	outcome breaker.Outcome
+	took    time.Duration
 }
 
 // behaviour answers a call that begins at the given time.
@@ -38,17 +32,22 @@ const (
 
 // up serves every call.
 func up(latency time.Duration) behaviour {
-	return func(_ time.Duration, f fate) answer { return answer{true, f.latency(latency)} }
+	return func(_ time.Duration, f fate) answer { return answer{breaker.Success, f.latency(latency)} }
 }
 
 // down fails every call after the same time.
 func down(after time.Duration) behaviour {
-	return func(time.Duration, fate) answer { return answer{false, after} }
+	return func(time.Duration, fate) answer { return answer{breaker.Failure, after} }
 }
 
 // partly fails a share of the calls, by chance alone.
 func partly(share float64, latency time.Duration) behaviour {
-	return func(_ time.Duration, f fate) answer { return answer{f.luck >= share, f.latency(latency)} }
+	return func(_ time.Duration, f fate) answer {
+		if f.luck < share {
+			return answer{breaker.Failure, f.latency(latency)}
+		}
+		return answer{breaker.Success, f.latency(latency)}
+	}
 }
 
 // limited serves so many calls per second, and refuses the rest. It has a token
@@ -60,10 +59,10 @@ func limited(capacity float64, latency time.Duration) behaviour {
 		tokens = min(size, tokens+(at-last).Seconds()*capacity)
 		last = at
 		if tokens < 1 {
-			return answer{false, refusal}
+			return answer{breaker.Failure, refusal}
 		}
 		tokens--
-		return answer{true, f.latency(latency)}
+		return answer{breaker.Success, f.latency(latency)}
 	}
 }
 

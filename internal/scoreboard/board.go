@@ -12,6 +12,12 @@ type column struct {
 	regular bool
 	first   uint64 // of the seeds
 	seeds   int
+
+	// world, if not nil, is the load and the backend. Its capacity, if it has
+	// one, and when it is up and down are what measures need.
+	world    *world
+	capacity float64
+	up, down []span
 }
 
 // rates are the columns of the scenarios.
@@ -126,6 +132,15 @@ func (s scenario) in(columns []column) []column {
 // run runs a job with one seed, in a bubble.
 func (j job) run(seed int) *trace {
 	c := j.column
+	if c.world != nil {
+		tr := c.world.run(j.policy, c.first+uint64(seed))
+		tr.none = tr
+		if j.policy.name != none.name {
+			tr.none = c.world.run(none, c.first+uint64(seed))
+		}
+		tr.column = c
+		return tr
+	}
 	latency := c.latency
 	if latency == 0 {
 		latency = 10 * time.Millisecond
@@ -164,7 +179,7 @@ func (j job) result(run func(seed int) *trace) result {
 
 // plotted reports whether the job is in the plot of its scenario.
 func (j job) plotted() bool {
-	return j.scenario.plot != "" && j.column == j.scenario.plotColumn()
+	return j.scenario.plot != "" && j.column.label == j.scenario.plotColumn().label
 }
 
 // plotColumn is what the plot shows: 100 calls/s, or the first column of its

@@ -48,7 +48,7 @@ var scenarios = []scenario{
 	deadNode("S3d", 0.70, atLeast(0.7), ""),
 	overload("S4a", 0.5, "s4-half"),
 	overload("S4b", 0.1, "s4-tenth"),
-	blip, flapping, cold, fleet,
+	blip, flaps, cold, fleet,
 }
 
 func randomErrors(name string, share float64, plot string) scenario {
@@ -151,7 +151,7 @@ var blip = scenario{
 	bad:  []span{{30 * second, 32 * second}},
 }
 
-var flapping = scenario{
+var flaps = scenario{
 	name:   "S6",
 	title:  "5 s up and 5 s down in turns, for 100 s",
 	length: 100 * second,

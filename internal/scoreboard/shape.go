@@ -102,16 +102,16 @@ var loop = scenario{
 		return blind(phases(phase{30 * second, up(latency)}, phase{60 * second, down(timeout)}, phase{forever, up(latency)}))
 	},
 	measures: []measure{
-		{name: "calls that go to the hanging backend in the first 3 s ÷ those of no breaker", format: "%.2f", of: hanging(3 * second)},
-		{name: "calls that go to the hanging backend in the first 10 s ÷ those of no breaker", format: "%.2f", of: hanging(10 * second)},
+		{name: "calls that go to the hanging backend in the first 3 s ÷ those of no breaker", format: "%.2f", of: hangingCalls(3 * second)},
+		{name: "calls that go to the hanging backend in the first 10 s ÷ those of no breaker", format: "%.2f", of: hangingCalls(10 * second)},
 		{name: "share of the workers' time spent waiting for it, in the first 10 s", format: "%.2f", of: waiting(30*second, 40*second)},
 		{name: nameRecovery, format: "%.1f", of: recovery(60*second, 80*second)},
 	},
 	bad: []span{{30 * second, 60 * second}},
 }
 
-// hanging compares with no breaker, which makes a call per worker and timeout.
-func hanging(first time.Duration) func(*trace) float64 {
+// hangingCalls compares with no breaker, which makes a call per worker and timeout.
+func hangingCalls(first time.Duration) func(*trace) float64 {
 	return func(tr *trace) float64 {
 		turn := timeout + tr.load.think
 		without := float64(tr.load.workers) * float64((first+turn-1)/turn)

@@ -133,7 +133,7 @@ func TestSimulator_WorkersOfAClosedLoopWaitForTheirCalls(t *testing.T) {
 	require.InEpsilon(t, 400*30, tr.between(0, 30*second).offered, 0.03)
 	// Then each has one call per timeout.
 	require.InDelta(t, 8*15, tr.between(30*second, 60*second).offered, 8)
-	require.InDelta(t, 1, hanging(10*second)(tr), 0.05)
+	require.InDelta(t, 1, hangingCalls(10*second)(tr), 0.05)
 	require.InDelta(t, 1, waiting(30*second, 40*second)(tr), 0.02)
 }
 
