@@ -154,8 +154,9 @@ func (j job) run(seed int) *trace {
 
 // result is what a job measured.
 type result struct {
-	values []float64 // by measure of the scenario
-	curve  []count   // of the first seed, for the plot; nil if there is none
+	values []float64   // by measure of the scenario
+	all    [][]float64 // by measure and seed
+	curve  []count     // of the first seed, for the plot; nil if there is none
 }
 
 // result combines the measurements of all seeds of a job.
@@ -171,6 +172,7 @@ func (j job) result(run func(seed int) *trace) result {
 			r.curve = tr.bins
 		}
 	}
+	r.all = all
 	for i, m := range j.scenario.measures {
 		r.values = append(r.values, m.combine(all[i]))
 	}

@@ -11,13 +11,19 @@ import (
 
 const ms = time.Millisecond
 
-// fieldScenario is a scenario whose columns are worlds.
+const nameRejectedTraffic = "seconds of traffic rejected"
+
+// fieldScenario is a scenario whose columns are worlds. Many of them go well or
+// badly by chance, so a value is the worst of all seeds.
 func fieldScenario(name, title string, columns []column, measures ...measure) scenario {
 	s := scenario{name: name, title: title, columns: columns, measures: measures}
 	for i := range s.columns {
 		s.columns[i].seeds = 3
 		s.columns[i].first = 3000
 		s.columns[i].rate = s.columns[i].world.rate
+	}
+	for i := range s.measures {
+		s.measures[i].worst = true
 	}
 	return s
 }
@@ -126,4 +132,3 @@ func rejectedCalls(from, to time.Duration) func(*trace) float64 {
 func goodputBesideNone(r *reach, from, to time.Duration) measure {
 	return measure{name: nameGoodput, format: "%.2f", reach: r, of: besideNone(from, to)}
 }
-

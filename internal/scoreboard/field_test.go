@@ -95,7 +95,7 @@ func fieldTable(p policy, jobs []job, rs results) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	met := map[bool]int{}
-	fmt.Fprintf(w, "%s\tmeasure\tcolumn\tvalue\treach\n", p.name)
+	fmt.Fprintf(w, "%s\tmeasure\tcolumn\tmedian\tworst\treach\n", p.name)
 	for _, j := range jobs {
 		for i, m := range j.scenario.measures {
 			value := rs[j.key()].values[i]
@@ -110,7 +110,8 @@ func fieldTable(p policy, jobs []job, rs results) string {
 					met[ok]++
 				}
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", j.scenario.name, m.name, j.column.label, m.text(value), reach, verdict)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", j.scenario.name, m.name, j.column.label,
+				m.text(measure{}.combine(rs[j.key()].all[i])), m.text(value), reach, verdict)
 		}
 	}
 	_ = w.Flush()

@@ -8,7 +8,7 @@ import (
 // The scenarios of the field, in the order of their numbers. L5 is about
 // goroutines, which a simulator does not have.
 var field = []scenario{
-	fastFailures, slowNode, pauses, cuts, longPolls,
+	fastFailures, fromTheStart, slowNode, pauses, pausesMissed, cuts, longPolls,
 	randomly("L6", 0.75, atLeast(0.8), 1000),
 	randomly("L7a", 0.75, atLeast(0.8), 50, 300),
 	randomly("L7b", 0.85, atLeast(0.6), 50, 300),
@@ -23,12 +23,35 @@ var field = []scenario{
 	batches, manyClients, retryAfter, impatient, hasty,
 }
 
-var fastFailures = fieldScenario("L1", "after 10 s, half of the calls fail at once (1 ms), the others take 200 ms, for 60 s",
-	[]column{{label: "300/s", world: &world{
+var fastFailures = func() scenario {
+	var cs []column
+	for _, c := range []struct {
+		rate    float64
+		regular bool
+		good    distribution
+	}{
+		{300, false, around(200 * ms)}, {300, true, always(200 * ms)}, {300, false, lognormally(200*ms, 0.2)},
+		{50, false, lognormally(200*ms, 0.2)}, {2000, false, lognormally(200*ms, 0.2)},
+	} {
+		label := perSec(c.rate, ", "+c.good.String())
+		if c.regular {
+			label += ", regular"
+		}
+		cs = append(cs, column{label: label, world: &world{
+			rate: c.rate, regular: c.regular, good: c.good, bad: always(ms),
+			faults: in10s(fault{kind: failing, share: 0.5, length: 60 * second}),
+		}})
+	}
+	return fieldScenario("L1a", "after 10 s, half of the calls fail at once (1 ms), the others take 200 ms, for 60 s", cs,
+		goodputBesideNone(atLeast(0.92), 10*second, 70*second))
+}()
+
+var fromTheStart = fieldScenario("L1b", "the same from the first call on",
+	[]column{{label: "300/s, ~200ms", world: &world{
 		rate: 300, good: around(200 * ms), bad: always(ms),
-		faults: in10s(fault{kind: failing, share: 0.5, length: 60 * second}),
+		faults: []fault{{kind: failing, share: 0.5, length: 60 * second}},
 	}}},
-	goodputBesideNone(atLeast(0.92), 10*second, 70*second))
+	goodputBesideNone(atLeast(0.92), 0, 60*second))
 
 var slowNode = func() scenario {
 	var cs []column
@@ -44,7 +67,11 @@ var slowNode = func() scenario {
 		goodputBesideNone(atLeast(0.92), 10*second, 70*second))
 }()
 
-var pauses = func() scenario {
+var pauses = pausesOf("L3a", "nobody calls meanwhile", true)
+
+var pausesMissed = pausesOf("L3b", "what is called meanwhile comes right after it", false)
+
+func pausesOf(name, meanwhile string, idles bool) scenario {
 	var cs []column
 	for _, c := range []struct {
 		rate             float64
@@ -52,14 +79,14 @@ var pauses = func() scenario {
 	}{{100, 20 * ms, 250 * ms}, {1000, 20 * ms, 250 * ms}, {300, 200 * ms, 500 * ms}} {
 		for _, d := range []time.Duration{500 * ms, time.Second, 2 * second, 4 * second} {
 			cs = append(cs, column{label: fmt.Sprintf("%g/s of %v, %v", c.rate, c.latency, d), world: &world{
-				rate: c.rate, good: around(c.latency), timeout: c.timeout,
+				rate: c.rate, good: around(c.latency), timeout: c.timeout, idles: idles,
 				faults: in10s(fault{kind: pausing, length: d}, fault{kind: well, length: 20 * second}),
 			}})
 		}
 	}
-	return fieldScenario("L3", "our own process pauses, and the calls in flight time out together (timeouts of 250 ms; 500 ms where calls take 200 ms)", cs,
-		measure{name: "seconds of traffic rejected", format: "%.2f", reach: atMost(0.3), of: lost(10*second, 30*second)})
-}()
+	return fieldScenario(name, "our own process pauses, and the calls in flight time out together (after 250 ms; 500 ms where they take 200 ms); "+meanwhile, cs,
+		measure{name: nameRejectedTraffic, format: "%.2f", reach: atMost(0.3), of: lost(10*second, 30*second)})
+}
 
 var cuts = func() scenario {
 	var cs []column
@@ -73,7 +100,7 @@ var cuts = func() scenario {
 		}})
 	}
 	return fieldScenario("L4a", "the one connection of all calls breaks, and is there again at once", cs,
-		measure{name: "seconds of traffic rejected", format: "%.2f", reach: atMost(0.5), of: lost(30*second, 60*second)},
+		measure{name: nameRejectedTraffic, format: "%.2f", reach: atMost(0.5), of: lost(30*second, 60*second)},
 		measure{name: nameRecovery, format: "%.1f", reach: atMost(1.5), of: recovery(30*second, 60*second)})
 }()
 

@@ -37,6 +37,8 @@ type load struct {
 	// In a pause the process does nothing at all. What was due in it happens
 	// right after it, and the calls fail together whose timeout falls into it.
 	pauses []span
+	// idles says that nobody calls in a pause: what would arrive in it is lost.
+	idles bool
 	// At a cut all calls in flight fail.
 	cuts []time.Duration
 
@@ -89,6 +91,9 @@ type batch struct {
 
 // wanted reports whether there is a call at all.
 func (l *load) wanted(at time.Duration, f fate) bool {
+	if l.idles && l.awake(at) > at {
+		return false
+	}
 	if l.asks != nil && !l.asks(at) {
 		return false
 	}

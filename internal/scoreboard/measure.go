@@ -15,7 +15,9 @@ type measure struct {
 	reach *reach
 	// pooled measures take the smallest value of all seeds, others the median.
 	pooled bool
-	of     func(tr *trace) float64
+	// worst measures take the one that is farthest from the reach, if they have one.
+	worst bool
+	of    func(tr *trace) float64
 }
 
 // reach is the range that a measure should be in.
@@ -66,8 +68,11 @@ func (m measure) combine(values []float64) float64 {
 	if len(values) == 0 {
 		return math.NaN()
 	}
-	if m.pooled {
+	switch {
+	case m.pooled, m.worst && m.reach != nil && math.IsInf(m.reach.to, 1):
 		return values[0]
+	case m.worst && m.reach != nil:
+		return values[len(values)-1]
 	}
 	return values[len(values)/2]
 }

@@ -26,6 +26,7 @@ type world struct {
 	good, bad distribution // latencies of successes and failures; the latter 2 ms if zero
 	faults    []fault      // one after the other
 
+	idles     bool
 	remembers bool
 }
 
@@ -51,7 +52,7 @@ func (w *world) load() load {
 		rate: w.rate, clients: w.clients, regular: w.regular, wave: w.wave,
 		workers: w.workers, think: max(w.think, time.Millisecond), batch: w.batch, hold: w.hold,
 		retries: w.retries, delay: w.delay, timeout: w.timeout, patience: w.patience,
-		remembers: w.remembers,
+		idles: w.idles, remembers: w.remembers,
 	}
 	if l.timeout == 0 {
 		l.timeout = timeout
