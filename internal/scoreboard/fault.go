@@ -62,7 +62,11 @@ func (f fault) behaviour(w *world, s span) behaviour {
 	case limiting:
 		return bucket(func(time.Duration) float64 { return f.capacity }, f.burst, refuse, serve)
 	case queueing:
-		return queue(f.capacity, f.servers, serve)
+		due := longest
+		if w.ideal {
+			due = w.load().timeout
+		}
+		return queue(f.capacity, f.servers, due, serve)
 	case flapping:
 		return func(at time.Duration, c fate) answer {
 			if (at-s.from)%(f.up+f.down) < f.up {
@@ -125,8 +129,8 @@ func bucket(capacity func(at time.Duration) float64, burst float64, refuse, serv
 }
 
 // queue works off all calls with some servers, each of which takes
-// servers ÷ capacity for a call.
-func queue(capacity float64, servers int, serve behaviour) behaviour {
+// servers ÷ capacity for a call; but not those that would be over due.
+func queue(capacity float64, servers int, due time.Duration, serve behaviour) behaviour {
 	free := make([]time.Duration, max(servers, 1))
 	work := time.Duration(float64(time.Second) * float64(len(free)) / capacity)
 	return func(at time.Duration, c fate) answer {
@@ -136,26 +140,16 @@ func queue(capacity float64, servers int, serve behaviour) behaviour {
 				first = i
 			}
 		}
-		free[first] = max(free[first], at) + work
+		done := max(free[first], at) + work
 		a := serve(at, c)
-		a.took += free[first] - at
+		a.took += done - at
+		if a.took > due {
+			return answer{breaker.Failure, refusal}
+		}
+		free[first] = done
 		return a
 	}
 }
 
-// dead reports whether nothing succeeds while it lasts.
+// isDead reports whether nothing succeeds while it lasts.
 func (f fault) isDead() bool { return f.kind == refusing || f.kind == hanging }
-
-// limit is how many calls the backend can serve in a time from the beginning
-// of the fault on, if it has a limit.
-func (f fault) limit() (calls float64, limited bool) {
-	seconds := f.length.Seconds()
-	switch f.kind {
-	case limiting, queueing:
-		return f.capacity * seconds, true
-	case warming:
-		return f.capacity * seconds * (1 + f.share) / 2, true
-	default:
-	}
-	return 0, false
-}

@@ -28,6 +28,10 @@ type world struct {
 
 	idles     bool
 	remembers bool
+
+	// ideal queues do no work for whom it would be too late: without a breaker,
+	// what is served then is all that can be.
+	ideal bool
 }
 
 func (w *world) length() (sum time.Duration) {
