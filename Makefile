@@ -63,8 +63,8 @@ bench: ## beside every rival, and docs/benchmarks.md (10 minutes on a quiet mach
 	cd bench && GOWORK=off go run ./sidebyside -rounds $(ROUNDS)
 
 .PHONY: scoreboard
-scoreboard: ## measure all breakers in every scenario and write docs/scoreboard (5 minutes)
-	go test -count 1 -timeout 30m -run '^TestScoreboard_IsWrittenOnRequest$$' ./internal/scoreboard -write ../../docs/scoreboard
+scoreboard: ## measure all breakers and rivals in every scenario and write docs/scoreboard (20 minutes)
+	cd bench && go test -count 1 -timeout 60m -run '^TestScoreboard_IsWrittenOnRequest$$' . -scoreboard ../docs/scoreboard
 
 .PHONY: cover
 cover: ## how much of each package the tests reach

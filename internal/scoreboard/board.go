@@ -55,7 +55,7 @@ type section struct {
 }
 
 var sections = []section{
-	{
+	tuned: {
 		title:     "The scenarios",
 		scenarios: scenarios,
 		columns:   rates,
@@ -77,7 +77,21 @@ var sections = []section{
 			{label: "1000", rate: 1000, first: 2000, seeds: 3},
 		},
 	},
+	afield: {
+		title:     "The field",
+		text:      fieldText,
+		scenarios: field,
+	},
 }
+
+// Places of sections among all.
+const (
+	tuned  = 0
+	afield = 3
+)
+
+// inOrder are the sections in the order of the document.
+var inOrder = []int{afield, tuned, 1, 2}
 
 func elsewhere() (ss []scenario) {
 	for _, s := range scenarios {
@@ -89,101 +103,3 @@ func elsewhere() (ss []scenario) {
 	}
 	return ss
 }
-
-// job is a scenario, a policy and a column.
-type job struct {
-	section  int
-	scenario scenario
-	policy   policy
-	column   column
-}
-
-func (j job) name() string { return j.scenario.name + "/" + j.policy.name + "/" + j.column.label }
-
-func (j job) key() key { return key{j.section, j.scenario.name, j.policy.name, j.column.label} }
-
-type key struct {
-	section                  int
-	scenario, policy, column string
-}
-
-// jobs are all runs of the document.
-func jobs() (js []job) {
-	for i, s := range sections {
-		for _, sc := range s.scenarios {
-			for _, c := range sc.in(s.columns) {
-				for _, p := range policies {
-					js = append(js, job{i, sc, p, c})
-				}
-			}
-		}
-	}
-	return js
-}
-
-// in returns the columns that the scenario is run in.
-func (s scenario) in(columns []column) []column {
-	if s.columns != nil {
-		return s.columns
-	}
-	return columns
-}
-
-// run runs a job with one seed, in a bubble.
-func (j job) run(seed int) *trace {
-	c := j.column
-	if c.world != nil {
-		tr := c.world.run(j.policy, c.first+uint64(seed))
-		tr.none = tr
-		if j.policy.name != none.name {
-			tr.none = c.world.run(none, c.first+uint64(seed))
-		}
-		tr.column = c
-		return tr
-	}
-	latency := c.latency
-	if latency == 0 {
-		latency = 10 * time.Millisecond
-	}
-	l := load{
-		rate: c.rate, clients: c.clients, regular: c.regular,
-		workers: c.workers, think: 10 * time.Millisecond, asks: j.scenario.asks,
-	}
-	return simulate(j.policy, l, j.scenario.backend(c.rate, latency), j.scenario.length, c.first+uint64(seed))
-}
-
-// result is what a job measured.
-type result struct {
-	values []float64   // by measure of the scenario
-	all    [][]float64 // by measure and seed
-	curve  []count     // of the first seed, for the plot; nil if there is none
-}
-
-// result combines the measurements of all seeds of a job.
-func (j job) result(run func(seed int) *trace) result {
-	var r result
-	all := make([][]float64, len(j.scenario.measures))
-	for seed := range j.column.seeds {
-		tr := run(seed)
-		for i, m := range j.scenario.measures {
-			all[i] = append(all[i], m.of(tr))
-		}
-		if seed == 0 && j.plotted() {
-			r.curve = tr.bins
-		}
-	}
-	r.all = all
-	for i, m := range j.scenario.measures {
-		r.values = append(r.values, m.combine(all[i]))
-	}
-	return r
-}
-
-// plotted reports whether the job is in the plot of its scenario.
-func (j job) plotted() bool {
-	return j.scenario.plot != "" && j.column.label == j.scenario.plotColumn().label
-}
-
-// plotColumn is what the plot shows: 100 calls/s, or the first column of its
-// own.
-func (s scenario) plotColumn() column { return s.in(rates[1:])[0] }

@@ -7,19 +7,22 @@ import (
 	"strings"
 )
 
-// results are those of all jobs.
-type results map[key]result
-
 // document writes the tables.
-func document(rs results) []byte {
+func (b board) document(rs results, fuzz []tallyOf) []byte {
 	var w bytes.Buffer
 	w.WriteString(intro)
-	for _, p := range policies {
+	b.inTrouble(&w, rs)
+	w.WriteString(conditions)
+	for _, p := range b.policies {
 		fmt.Fprintf(&w, "- **%s**: %s\n", p.name, p.about)
 	}
-	summary(&w, rs)
-	w.WriteString(frontierText)
-	for i, s := range sections {
+	b.leaders(&w, rs)
+	for _, i := range inOrder {
+		s := sections[i]
+		if i == tuned {
+			b.summary(&w, rs)
+			w.WriteString(frontierText)
+		}
 		fmt.Fprintf(&w, "\n## %s\n", s.title)
 		if s.text != "" {
 			fmt.Fprintf(&w, "\n%s\n", s.text)
@@ -30,8 +33,11 @@ func document(rs results) []byte {
 				fmt.Fprintf(&w, "\n![Calls per second over time under each policy](%s.svg)\n", sc.plot)
 			}
 			for m := range sc.measures {
-				table(&w, rs, i, sc, m, sc.in(s.columns))
+				b.table(&w, rs, i, sc, m, sc.in(s.columns))
 			}
+		}
+		if i == afield {
+			b.fuzzTable(&w, fuzz)
 		}
 	}
 	return w.Bytes()
@@ -40,7 +46,12 @@ func document(rs results) []byte {
 const intro = `# Scoreboard
 
 What breakers do to the calls of a client whose backend fails in some way. ` + "`make scoreboard`" + ` writes this page and its
-plots; nothing on it depends on the machine.
+plots; nothing on it depends on the machine. First, what each policy does in ten typical troubles, in one number each; the best is
+**bold** (*none* does not compete). Values of the field (L2 to L11 below) are the worst of 3 runs, others the median of 5.
+`
+
+const conditions = `
+## How it is measured
 
 A simulator of one process offers calls to a breaker, as a Poisson process unless a table says otherwise, and settles the
 allowed ones after their latency, in virtual time. A healthy call takes 10 ms on average, half of it fixed and half
@@ -75,19 +86,19 @@ below is a breaker, measured in 15 runs: with other options, or another policy. 
 `
 
 // summary is a table of all measures that have a reach.
-func summary(w *bytes.Buffer, rs results) {
+func (b board) summary(w *bytes.Buffer, rs results) {
 	fmt.Fprintf(w, "\n## Summary\n\nThe range over all rates for which something is to be reached.\n\n| measure |")
-	for _, p := range policies {
+	for _, p := range b.policies {
 		fmt.Fprintf(w, " %s |", p.name)
 	}
-	fmt.Fprintf(w, " reach |\n|---%s|\n", strings.Repeat("|--:", len(policies)+1))
+	fmt.Fprintf(w, " reach |\n|---%s|\n", strings.Repeat("|--:", len(b.policies)+1))
 	for _, sc := range scenarios {
 		for m, measure := range sc.measures {
 			if measure.reach == nil {
 				continue
 			}
 			fmt.Fprintf(w, "| %s %s |", sc.name, measure.name)
-			for _, p := range policies {
+			for _, p := range b.policies {
 				fmt.Fprintf(w, " %s |", overall(rs, sc, m, p))
 			}
 			fmt.Fprintf(w, " %s |\n", measure.reach.text)
@@ -100,7 +111,7 @@ func overall(rs results, sc scenario, m int, p policy) string {
 	measure := sc.measures[m]
 	least, most, all := math.Inf(1), math.Inf(-1), true
 	for _, c := range sc.in(rates) {
-		value := rs[key{0, sc.name, p.name, c.label}].values[m]
+		value := rs[key{tuned, sc.name, p.name, c.label}].values[m]
 		met, said := measure.reach.met(value, c.rate)
 		if said {
 			least, most, all = min(least, value), max(most, value), all && met
@@ -121,7 +132,7 @@ func emphasize(text string, bold bool) string {
 }
 
 // table is the table of one measure: a row per policy.
-func table(w *bytes.Buffer, rs results, section int, sc scenario, m int, columns []column) {
+func (b board) table(w *bytes.Buffer, rs results, section int, sc scenario, m int, columns []column) {
 	measure := sc.measures[m]
 	fmt.Fprintf(w, "\n| %s |", measure.name)
 	for _, c := range columns {
@@ -133,7 +144,7 @@ func table(w *bytes.Buffer, rs results, section int, sc scenario, m int, columns
 		rule += "|--:"
 	}
 	fmt.Fprintf(w, "\n|---%s|\n", rule)
-	for _, p := range policies {
+	for _, p := range b.policies {
 		fmt.Fprintf(w, "| %s |", p.name)
 		for _, c := range columns {
 			value := rs[key{section, sc.name, p.name, c.label}].values[m]

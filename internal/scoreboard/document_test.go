@@ -15,9 +15,9 @@ import (
 )
 
 // blank are results in which nothing was measured.
-func blank() results {
+func blank(b board) results {
 	rs := results{}
-	for _, j := range jobs() {
+	for _, j := range b.jobs() {
 		r := result{values: slices.Repeat([]float64{math.NaN()}, len(j.scenario.measures))}
 		if j.plotted() {
 			r.curve = make([]count, j.scenario.length/bin+1)
@@ -28,17 +28,19 @@ func blank() results {
 }
 
 func TestDocument_HasATableForEachMeasureAndARowForEachPolicy(t *testing.T) {
-	text := string(document(blank()))
-	tables := 1 // the summary
+	b := newBoard([]Rival{{Name: "a rival"}}, nil)
+	text := string(b.document(blank(b), make([]tallyOf, len(b.policies))))
+	tables := 0
 	for _, s := range sections {
 		for _, sc := range s.scenarios {
 			require.Contains(t, text, "\n### "+sc.name+": "+sc.title+"\n")
 			tables += len(sc.measures)
 		}
 	}
-	require.Equal(t, tables, strings.Count(text, "\n|---|"))
-	for _, p := range policies {
-		require.Equal(t, tables-1, strings.Count(text, "\n| "+p.name+" |"))
+	// Besides, there are the troubles, the leaders, the summary and L17.
+	require.Equal(t, tables+4, strings.Count(text, "\n|---|"))
+	for _, p := range b.policies {
+		require.Equal(t, tables+1, strings.Count(text, "\n| "+p.name+" |"))
 	}
 }
 
@@ -68,12 +70,18 @@ func TestDocument_CombinesSeedsByTheirMedianAndGapsByTheSmallest(t *testing.T) {
 }
 
 func TestPlot_IsWellFormedAndShowsEachPolicy(t *testing.T) {
-	for _, sc := range scenarios {
+	b := newBoard(nil, nil)
+	rs := blank(b)
+	for _, sc := range slices.Concat(scenarios, field) {
 		if sc.plot == "" {
 			continue
 		}
-		text := plot(blank(), sc, sc.plotColumn())
-		for _, p := range policies {
+		section := tuned
+		if sc.columns != nil && sc.columns[0].world != nil {
+			section = afield
+		}
+		text := b.plot(rs, section, sc)
+		for _, p := range b.policies {
 			require.Contains(t, string(text), ">"+p.name+"</text>")
 		}
 		d := xml.NewDecoder(bytes.NewReader(text))
@@ -104,7 +112,7 @@ func TestScoreboard_TheDocumentSaysWhatIsMeasured(t *testing.T) {
 		_, chapter, found := strings.Cut(string(text), "\n### "+name+": ")
 		require.True(t, found)
 		for _, p := range []string{"sre", "aegis", "rate"} {
-			r := measured(t, job{scenario: s, policy: policyNamed(p), column: rates[1]})
+			r := resultOf(t, job{scenario: s, policy: policyNamed(p), column: rates[1]})
 			for i, m := range s.measures {
 				require.Equal(t, m.text(r.values[i]), cell(t, chapter, m.name, p, "100/s"),
 					"%s of %s in %s: run make scoreboard", m.name, p, name)

@@ -2,6 +2,7 @@ package scoreboard
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -26,6 +27,24 @@ func fieldScenario(name, title string, columns []column, measures ...measure) sc
 		s.measures[i].worst = true
 	}
 	return s
+}
+
+// drawn gives the scenario a plot of one of its columns.
+func (s scenario) drawn(label string) scenario {
+	for i, c := range s.columns {
+		if c.label != label {
+			continue
+		}
+		s.shown, s.length = i, c.world.length()
+		s.plot = strings.ToLower(strings.TrimRight(s.name, "ab"))
+		for k, span := range c.world.spans() {
+			if f := c.world.faults[k]; f.kind != well && f.kind != cutting {
+				s.bad = append(s.bad, span)
+			}
+		}
+		return s
+	}
+	panic("scoreboard: " + s.name + " has no column " + label)
 }
 
 // in10s begins after 10 s of health.

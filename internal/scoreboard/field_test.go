@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"text/tabwriter"
 
@@ -33,7 +32,7 @@ func chosen(t *testing.T, names ...string) (ps []policy) {
 	return ps
 }
 
-// inField are the scenarios of the flag, or all.
+// inField are the scenarios of the flag, or all. Without any flag they are short.
 func inField() []scenario {
 	if *only == "" {
 		return field
@@ -59,7 +58,11 @@ func TestField_IsMeasured(t *testing.T) {
 	for _, p := range chosen(t, "sre") {
 		var jobs []job
 		for _, s := range inField() {
-			for _, c := range s.columns {
+			cs := s.columns
+			if *policyNames == "" && *only == "" && *seeds == 0 {
+				cs = cs[:1]
+			}
+			for _, c := range cs {
 				c.seeds = usual
 				if *first > 0 {
 					c.first = *first
@@ -67,27 +70,9 @@ func TestField_IsMeasured(t *testing.T) {
 				jobs = append(jobs, job{scenario: s, policy: p, column: c})
 			}
 		}
-		rs := allMeasured(t, jobs)
+		rs := bubbles(t).run(jobs)
 		t.Log("\n" + fieldTable(p, jobs, rs))
 	}
-}
-
-// allMeasured runs jobs beside each other.
-func allMeasured(t *testing.T, jobs []job) results {
-	var mu sync.Mutex
-	rs := results{}
-	t.Run("measure", func(t *testing.T) {
-		for _, j := range jobs {
-			t.Run(j.name(), func(t *testing.T) {
-				t.Parallel()
-				r := measured(t, j)
-				mu.Lock()
-				defer mu.Unlock()
-				rs[j.key()] = r
-			})
-		}
-	})
-	return rs
 }
 
 // fieldTable has a line per scenario, measure and column.

@@ -8,17 +8,18 @@ import (
 // The scenarios of the field, in the order of their numbers. L5 is about
 // goroutines, which a simulator does not have.
 var field = []scenario{
-	fastFailures, fromTheStart, slowNode, pauses, pausesMissed, cuts, longPolls,
+	fastFailures, fromTheStart, slowNode.drawn("300/s, 200ms"),
+	pauses.drawn("300/s of 200ms, 2s"), pausesMissed, cuts, longPolls,
 	randomly("L6", 0.75, atLeast(0.8), 1000),
-	randomly("L7a", 0.75, atLeast(0.8), 50, 300),
+	randomly("L7a", 0.75, atLeast(0.8), 50, 300).drawn("50/s"),
 	randomly("L7b", 0.85, atLeast(0.6), 50, 300),
-	noBursts("L8a", "a token bucket of one call", atLeast(0.8), 1, 0, 10, 100, 30, 300, 50, 1000),
+	noBursts("L8a", "a token bucket of one call", atLeast(0.8), 1, 0, 10, 100, 30, 300, 50, 1000).drawn("10 of 100/s"),
 	noBursts("L8b", "a token bucket of a quarter of a second", atLeast(0.9), 0.25, 0, 10, 100, 30, 300, 50, 1000),
 	noBursts("L9", "a token bucket of one call, callers that retry three times", atLeast(0.93), 1, 3, 10, 20),
 	queued("L10a", atLeast(0.5), 30),
-	queued("L10b", atLeast(0.75), 400),
-	returning, longCalls,
-	flutter("L13a", 300, atMost(0.5)),
+	queued("L10b", atLeast(0.75), 400).drawn("400/s"),
+	returning.drawn("300/s, half of its nodes"), longCalls,
+	flutter("L13a", 300, atMost(0.5)).drawn("300/s, 1s/1s"),
 	flutter("L13b", 20, nil),
 	batches, manyClients, retryAfter, impatient, hasty,
 }

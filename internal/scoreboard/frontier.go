@@ -25,7 +25,7 @@ type family struct {
 	breakers     []policy
 }
 
-func families() []family {
+func (b board) families() []family {
 	with := func(label string, opts ...sre.Option) policy {
 		return policy{name: label, make: func(r *rand.Rand) breaker.Acquirer {
 			return sre.NewBreaker(append(opts, sre.WithRandom(r.Float64))...)
@@ -35,7 +35,7 @@ func families() []family {
 		return with(fmt.Sprintf("%d s", s), sre.WithWindow(time.Duration(s)*second), sre.WithBucket(10*s/3))
 	}
 	var others []policy
-	for _, p := range policies {
+	for _, p := range b.policies {
 		if p.name != ours.name && p.name != none.name {
 			others = append(others, p)
 		}
@@ -55,29 +55,36 @@ type point struct {
 	goodput float64    // ÷ that of no breaker, when half is broken
 }
 
-// measureFrontier measures a policy; run runs a job with a seed.
-func measureFrontier(p policy, run func(j job, seed int) *trace) (pt point) {
-	one := func(name string, m int) float64 {
-		var sc scenario
-		for _, s := range scenarios {
-			if s.name == name {
-				sc = s
+// frontier measures every point of the frontier, by family and breaker.
+func (b board) frontier() map[string]point {
+	var jobs []job
+	for _, f := range b.families() {
+		for _, p := range f.breakers {
+			p.name = f.name + "/" + p.name
+			for _, s := range []string{"S4a", "S4b", "S3b"} {
+				jobs = append(jobs, job{scenario: scenarioNamed(s), policy: p, column: frontierColumn})
 			}
 		}
-		j := job{scenario: sc, policy: p, column: frontierColumn}
-		var values []float64
-		for seed := range frontierColumn.seeds {
-			values = append(values, sc.measures[m].of(run(j, seed)))
-		}
-		return sc.measures[m].combine(values)
 	}
-	pt.allowed = [2]float64{one("S4a", 0), one("S4b", 0)}
-	pt.goodput = one("S3b", 0)
-	return pt
+	rs := b.bubbles.run(jobs)
+	points := map[string]point{}
+	for _, j := range jobs {
+		pt, value := points[j.policy.name], rs[j.key()].values[0]
+		switch j.scenario.name {
+		case "S4a":
+			pt.allowed[0] = value
+		case "S4b":
+			pt.allowed[1] = value
+		default:
+			pt.goodput = value
+		}
+		points[j.policy.name] = pt
+	}
+	return points
 }
 
 // plotFrontier draws one panel per overload.
-func plotFrontier(points map[string]point) []byte {
+func (b board) plotFrontier(points map[string]point) []byte {
 	const (
 		width, height = 400.0, 330.0
 		left, top     = 60.0, 110.0
@@ -91,7 +98,7 @@ func plotFrontier(points map[string]point) []byte {
 	fmt.Fprintf(&w, `<rect width="%.0f" height="%.0f" fill="#ffffff"/>`+"\n", totalWidth, totalHeight)
 	fmt.Fprintf(&w, `<text x="%.0f" y="20" font-size="13" font-weight="600">The frontier at 10 calls/s: shedding an overload, and sparing a backend of which half is broken</text>`+"\n", left)
 	x := left
-	for _, f := range families() {
+	for _, f := range b.families() {
 		fmt.Fprintf(&w, `<circle cx="%.0f" cy="40" r="4" fill="%s"/><text x="%.0f" y="44">%s</text>`+"\n", x+4, f.colour, x+14, html.EscapeString(f.name))
 		x += 150
 	}
@@ -117,7 +124,7 @@ func plotFrontier(points map[string]point) []byte {
 		fmt.Fprintf(&w, `<text x="%.0f" y="%.0f" text-anchor="middle">calls allowed ÷ capacity</text>`+"\n", x0+width/2, top+height+32)
 		fmt.Fprintf(&w, `<text transform="translate(%.0f %.0f) rotate(-90)" text-anchor="middle">goodput ÷ goodput of no breaker, half broken</text>`+"\n", x0-36, top+height/2)
 		var taken []float64 // lines of the labels, which stand to the right of all points
-		for _, f := range families() {
+		for _, f := range b.families() {
 			for _, p := range f.breakers {
 				pt := points[f.name+"/"+p.name]
 				cx, cy := px(pt.allowed[i]), py(pt.goodput)

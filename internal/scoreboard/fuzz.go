@@ -98,20 +98,28 @@ func (v verdict) String() string {
 	if v.late {
 		late = ", REJECTS 30 s AFTER HEALING"
 	}
-	return fmt.Sprintf("seed %d: [%s] recovery %.1f s%s: %v", v.seed, strings.Join(scores, " "), v.recovery, late, v.world)
+	return fmt.Sprintf("seed %d: [%s] recovery %s%s: %v", v.seed, strings.Join(scores, " "), after(v.recovery), late, v.world)
+}
+
+// after writes seconds, which may be infinite.
+func after(seconds float64) string {
+	if math.IsInf(seconds, 1) {
+		return "never"
+	}
+	return fmt.Sprintf("%.1f s", seconds)
 }
 
 // tallyOf sums up verdicts.
 type tallyOf struct {
-	mean             float64 // of all scores
-	phases, poor     int
-	slowest          float64 // recovery
-	late             int
-	slow             int // recoveries of more than 8 s
-	scenarios        int
-	byKind, ofKind   map[faultKind]float64
-	worst            []verdict // the worst ones first
-	lowestOfScenario float64   // mean
+	mean           float64 // of all scores
+	phases, poor   int
+	slowest        float64 // recovery
+	late           int
+	slow           int // recoveries of more than 8 s
+	scenarios      int
+	byKind, ofKind map[faultKind]float64
+	worst          []verdict // the worst ones first
+	lowest         float64   // mean of the lowest score of each world
 }
 
 func sumUp(vs []verdict) (t tallyOf) {
@@ -137,11 +145,11 @@ func sumUp(vs []verdict) (t tallyOf) {
 		if v.late {
 			t.late++
 		}
-		t.lowestOfScenario += v.worst()
+		t.lowest += v.worst()
 	}
 	t.scenarios = len(vs)
 	t.mean /= float64(t.phases)
-	t.lowestOfScenario /= float64(len(vs))
+	t.lowest /= float64(len(vs))
 	t.worst = slices.SortedStableFunc(slices.Values(vs), func(a, b verdict) int {
 		if c := a.worst() - b.worst(); c != 0 {
 			return int(math.Copysign(1, c))
@@ -154,8 +162,8 @@ func sumUp(vs []verdict) (t tallyOf) {
 // String has a line for all, one per kind of fault, and the worst cases.
 func (t tallyOf) report(name string, cases int) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %d scenarios, %d phases: mean %.3f, mean of the lowest %.3f, %d phases below %.1f, slowest recovery %.1f s, %d above 8 s, %d reject 30 s after healing\n",
-		name, t.scenarios, t.phases, t.mean, t.lowestOfScenario, t.poor, poor, t.slowest, t.slow, t.late)
+	fmt.Fprintf(&b, "%s: %d scenarios, %d phases: mean %.3f, mean of the lowest %.3f, %d phases below %.1f, slowest recovery %s, %d above 8 s, %d reject 30 s after healing\n",
+		name, t.scenarios, t.phases, t.mean, t.lowest, t.poor, poor, after(t.slowest), t.slow, t.late)
 	for k := well; k <= cutting; k++ {
 		if n := t.ofKind[k]; n > 0 {
 			fmt.Fprintf(&b, "  %-14s %4.0f phases, mean %.3f\n", k, n, t.byKind[k]/n)

@@ -2,8 +2,6 @@ package scoreboard
 
 import (
 	"flag"
-	"runtime"
-	"strconv"
 	"testing"
 	"testing/synctest"
 )
@@ -12,21 +10,6 @@ var (
 	cases  = flag.Int("cases", 10, "how many of the worst worlds the fuzzer prints")
 	shrink = flag.Int("shrink", 0, "how many of them the fuzzer makes smaller")
 )
-
-// side runs f for 0 to n-1 on all processors, each call in a bubble of its own.
-func side(t *testing.T, n int, f func(i int)) {
-	t.Run("side", func(t *testing.T) {
-		workers := runtime.GOMAXPROCS(0)
-		for k := range workers {
-			t.Run(strconv.Itoa(k), func(t *testing.T) {
-				t.Parallel()
-				for i := k; i < n; i += workers {
-					synctest.Test(t, func(*testing.T) { f(i) })
-				}
-			})
-		}
-	})
-}
 
 // TestFuzz_DrawsWorlds prints what policies do in worlds that are drawn by
 // chance, and the worst of them.
@@ -39,10 +22,10 @@ func TestFuzz_DrawsWorlds(t *testing.T) {
 		from = *first
 	}
 	most := make([][]count, n)
-	side(t, n, func(i int) { most[i] = can(drawWorld(from+uint64(i)), from+uint64(i)) })
+	bubbles(t)(n, func(i int) { most[i] = can(drawWorld(from+uint64(i)), from+uint64(i)) })
 	for _, p := range chosen(t, "sre") {
 		vs := make([]verdict, n)
-		side(t, n, func(i int) { vs[i] = judge(drawWorld(from+uint64(i)), most[i], p, from+uint64(i)) })
+		bubbles(t)(n, func(i int) { vs[i] = judge(drawWorld(from+uint64(i)), most[i], p, from+uint64(i)) })
 		sum := sumUp(vs)
 		t.Log("\n" + sum.report(p.name, *cases))
 		for _, v := range sum.worst[:min(*shrink, n)] {

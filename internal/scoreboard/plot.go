@@ -34,8 +34,9 @@ var curves = []struct {
 }
 
 // plot draws a panel per policy, from the runs with the first seed.
-func plot(rs results, sc scenario, c column) []byte {
-	rows := (len(policies) + perRow - 1) / perRow
+func (b board) plot(rs results, section int, sc scenario) []byte {
+	c := sc.plotColumn()
+	rows := (len(b.policies) + perRow - 1) / perRow
 	width, height := perRow*cellWidth, headHeight+float64(rows)*cellHeight
 	var w bytes.Buffer
 	fmt.Fprintf(&w, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f" width="%.0f" height="%.0f" `,
@@ -43,10 +44,10 @@ func plot(rs results, sc scenario, c column) []byte {
 	fmt.Fprintf(&w, `font-family="system-ui, sans-serif" font-size="11" fill="#222222">`+"\n")
 	fmt.Fprintf(&w, `<rect width="%.0f" height="%.0f" fill="#ffffff"/>`+"\n", width, height)
 	title(&w, sc, c)
-	for i, p := range policies {
+	for i, p := range b.policies {
 		x := float64(i%perRow)*cellWidth + marginLeft
 		y := headHeight + float64(i/perRow)*cellHeight + marginTop
-		curve := rs[key{0, sc.name, p.name, c.label}].curve
+		curve := rs[key{section, sc.name, p.name, c.label}].curve
 		panel(&w, x, y, p.name, sc, perSecond(curve, sc.length))
 	}
 	w.WriteString("</svg>\n")

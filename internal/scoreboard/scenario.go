@@ -17,6 +17,8 @@ type scenario struct {
 	// plot is the name of the plot, if it has one, bad the spans to shade there.
 	plot string
 	bad  []span
+	// shown is which of the columns of its own the plot shows.
+	shown int
 }
 
 const second = time.Second

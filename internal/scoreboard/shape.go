@@ -138,6 +138,6 @@ func percent(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }
 
 // scenarioNamed returns the scenario of that name.
 func scenarioNamed(name string) scenario {
-	all := slices.Concat(scenarios, shapes)
+	all := slices.Concat(scenarios, shapes, field)
 	return all[slices.IndexFunc(all, func(s scenario) bool { return s.name == name })]
 }

@@ -42,7 +42,9 @@ func simpler(w *world) (ws []*world) {
 	change(func(w *world) { w.idles = true })
 	change(func(w *world) { w.good = always(round(w.good.typical())) })
 	change(func(w *world) { w.bad = always(round(w.failure().typical())) })
-	change(func(w *world) { w.bad = w.good })
+	if w.good.kind == constantly { // else there would be a way back
+		change(func(w *world) { w.bad = w.good })
+	}
 	change(func(w *world) { w.regular = false })
 	change(func(w *world) { w.timeout = 2 * second })
 	change(func(w *world) { w.rate = roundTo(w.rate, 1) })
