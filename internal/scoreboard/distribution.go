@@ -27,9 +27,11 @@ func always(d time.Duration) distribution { return distribution{constantly, d, 0
 func around(mean time.Duration) distribution {
 	return distribution{halfFixed, mean, 0}
 }
+
 func lognormally(median time.Duration, sigma float64) distribution {
 	return distribution{lognormal, median, sigma}
 }
+
 func paretoFrom(least time.Duration, alpha float64) distribution {
 	return distribution{pareto, least, alpha}
 }

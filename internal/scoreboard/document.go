@@ -161,7 +161,7 @@ func (b board) table(w *bytes.Buffer, rs results, section int, sc scenario, m in
 // heading is the label with its unit.
 func (c column) heading() string {
 	rate := fmt.Sprint(c.rate)
-	if rest, ok := strings.CutPrefix(c.label, rate); ok && c.workers == 0 {
+	if rest, ok := strings.CutPrefix(c.label, rate); ok && c.workers == 0 && c.world == nil {
 		return rate + "/s" + rest
 	}
 	return c.label

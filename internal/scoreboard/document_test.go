@@ -121,6 +121,23 @@ func TestScoreboard_TheDocumentSaysWhatIsMeasured(t *testing.T) {
 	}
 }
 
+func TestScoreboard_TheDocumentSaysWhatIsMeasuredInTheField(t *testing.T) {
+	text, err := os.ReadFile("../../docs/scoreboard/README.md")
+	require.NoError(t, err)
+	for _, name := range []string{"L8a", "L14", "L16"} {
+		s := scenarioNamed(name)
+		_, chapter, found := strings.Cut(string(text), "\n### "+name+": ")
+		require.True(t, found)
+		for _, p := range []string{"sre", "aegis"} {
+			r := resultOf(t, job{scenario: s, policy: policyNamed(p), column: s.columns[0]})
+			for i, m := range s.measures {
+				require.Equal(t, m.text(r.values[i]), cell(t, chapter, m.name, p, s.columns[0].heading()),
+					"%s of %s in %s: run make scoreboard", m.name, p, name)
+			}
+		}
+	}
+}
+
 // cell returns what the first table of a measure says about a policy.
 func cell(t *testing.T, chapter, measure, policy, column string) string {
 	_, table, found := strings.Cut(chapter, "\n| "+measure+" |")

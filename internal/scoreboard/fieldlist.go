@@ -31,8 +31,11 @@ var fastFailures = func() scenario {
 		regular bool
 		good    distribution
 	}{
-		{300, false, around(200 * ms)}, {300, true, always(200 * ms)}, {300, false, lognormally(200*ms, 0.2)},
-		{50, false, lognormally(200*ms, 0.2)}, {2000, false, lognormally(200*ms, 0.2)},
+		{300, false, around(200 * ms)},
+		{300, true, always(200 * ms)},
+		{300, false, lognormally(200*ms, 0.2)},
+		{50, false, lognormally(200*ms, 0.2)},
+		{2000, false, lognormally(200*ms, 0.2)},
 	} {
 		label := perSec(c.rate, ", "+c.good.String())
 		if c.regular {
@@ -221,8 +224,10 @@ var manyClients = fieldScenario("L15", "300 clients of 2 calls/s: the backend is
 	[]column{{label: "600/s", clients: 300, world: &world{
 		rate: 600, clients: 300, good: around(10 * ms),
 		faults: []fault{
-			{kind: well, length: 30 * second}, {kind: refusing, length: 60 * second},
-			{kind: limiting, capacity: 240, burst: 60, length: 20 * second}, {kind: well, length: 20 * second},
+			{kind: well, length: 30 * second},
+			{kind: refusing, length: 60 * second},
+			{kind: limiting, capacity: 240, burst: 60, length: 20 * second},
+			{kind: well, length: 20 * second},
 		},
 	}}},
 	measure{name: "share of the dead calls sent, after 20 s", format: "%.2f", reach: atMost(0.12), of: sent(span{50 * second, 90 * second})},

@@ -2,6 +2,15 @@
 // or of a fleet of them, asks real breakers about calls to a backend that fails
 // in some way; its time is that of a testing/synctest bubble. The tests of this
 // package run a short version; make scoreboard writes docs/scoreboard.
+//
+// They also print what policies do in the field, and in worlds that are drawn by
+// chance, of which the worst can be made smaller and looked at alone:
+//
+//	go test -count 1 ./internal/scoreboard -run TestField -v -policy sre,aegis -only L1,L8 -seeds 5
+//	go test -count 1 ./internal/scoreboard -run TestFuzz -v -policy sre -seeds 100 -first 1000 -shrink 3
+//	go test -count 1 ./internal/scoreboard -run TestFuzz -v -policy sre -seeds 1 -first 1040 -timeline
+//
+// What -held-out measures is for the last look only.
 package scoreboard
 
 import (
