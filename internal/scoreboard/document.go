@@ -16,10 +16,10 @@ func (b board) document(rs results, fuzz []tallyOf) []byte {
 	for _, p := range b.policies {
 		fmt.Fprintf(&w, "- **%s**: %s\n", p.name, p.about)
 	}
-	b.leaders(&w, rs)
 	for _, i := range inOrder {
 		s := sections[i]
 		if i == tuned {
+			b.leaders(&w, rs)
 			b.summary(&w, rs)
 			w.WriteString(frontierText)
 		}

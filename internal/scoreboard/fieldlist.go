@@ -88,7 +88,7 @@ func pausesOf(name, meanwhile string, idles bool) scenario {
 			}})
 		}
 	}
-	return fieldScenario(name, "our own process pauses, and the calls in flight time out together (after 250 ms; 500 ms where they take 200 ms); "+meanwhile, cs,
+	return fieldScenario(name, "our own process pauses, and the calls in flight time out together (after 250 or 500 ms); "+meanwhile, cs,
 		measure{name: nameRejectedTraffic, format: "%.2f", reach: atMost(0.3), of: lost(10*second, 30*second)})
 }
 
