@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -20,6 +21,7 @@ import (
 
 var (
 	scoreboardTo = flag.String("scoreboard", "", "directory to write the scoreboard to")
+	chapters     = flag.String("chapters", "", "with -scoreboard, the scenarios of which to print the chapters and write the plots, separated by commas")
 	fuzzed       = flag.Int("fuzzed", 0, "how many worlds the rivals' fuzzer draws")
 	fuzzedFirst  = flag.Uint64("fuzzed-first", 1, "its first seed")
 )
@@ -109,6 +111,12 @@ func bubbles(t *testing.T) scoreboard.Bubbles {
 func TestScoreboard_IsWrittenOnRequest(t *testing.T) {
 	if *scoreboardTo == "" {
 		t.Skip("it takes many minutes: make scoreboard")
+	}
+	if *chapters != "" {
+		text, err := scoreboard.Chapters(*scoreboardTo, strings.Split(*chapters, ","), rivals, bubbles(t))
+		require.NoError(t, err)
+		t.Log("\n" + text)
+		return
 	}
 	require.NoError(t, scoreboard.Write(*scoreboardTo, rivals, bubbles(t)))
 }

@@ -28,19 +28,24 @@ func (b board) document(rs results, fuzz []tallyOf) []byte {
 			fmt.Fprintf(&w, "\n%s\n", s.text)
 		}
 		for _, sc := range s.scenarios {
-			fmt.Fprintf(&w, "\n### %s: %s\n", sc.name, sc.title)
-			if sc.plot != "" {
-				fmt.Fprintf(&w, "\n![Calls per second over time under each policy](%s.svg)\n", sc.plot)
-			}
-			for m := range sc.measures {
-				b.table(&w, rs, i, sc, m, sc.in(s.columns))
-			}
+			b.chapter(&w, rs, i, sc)
 		}
 		if i == afield {
 			b.fuzzTable(&w, fuzz)
 		}
 	}
 	return w.Bytes()
+}
+
+// chapter is about a scenario.
+func (b board) chapter(w *bytes.Buffer, rs results, section int, sc scenario) {
+	fmt.Fprintf(w, "\n### %s: %s\n", sc.name, sc.title)
+	if sc.plot != "" {
+		fmt.Fprintf(w, "\n![Calls per second over time under each policy](%s.svg)\n", sc.plot)
+	}
+	for m := range sc.measures {
+		b.table(w, rs, section, sc, m, sc.in(sections[section].columns))
+	}
 }
 
 const intro = `# Scoreboard

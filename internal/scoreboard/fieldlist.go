@@ -51,10 +51,16 @@ var fastFailures = func() scenario {
 }()
 
 var fromTheStart = fieldScenario("L1b", "the same from the first call on",
-	[]column{{label: "300/s, ~200ms", world: &world{
-		rate: 300, good: around(200 * ms), bad: always(ms),
-		faults: []fault{{kind: failing, share: 0.5, length: 60 * second}},
-	}}},
+	[]column{
+		{label: "300/s, ~200ms", world: &world{
+			rate: 300, good: around(200 * ms), bad: always(ms),
+			faults: []fault{{kind: failing, share: 0.5, length: 60 * second}},
+		}},
+		{label: "300/s, 200ms, regular", world: &world{
+			rate: 300, regular: true, good: always(200 * ms), bad: always(ms),
+			faults: []fault{{kind: failing, share: 0.5, length: 60 * second}},
+		}},
+	},
 	goodputBesideNone(atLeast(0.92), 0, 60*second))
 
 var slowNode = func() scenario {
@@ -80,15 +86,21 @@ func pausesOf(name, meanwhile string, idles bool) scenario {
 	for _, c := range []struct {
 		rate             float64
 		latency, timeout time.Duration
-	}{{100, 20 * ms, 250 * ms}, {1000, 20 * ms, 250 * ms}, {300, 200 * ms, 500 * ms}} {
-		for _, d := range []time.Duration{500 * ms, time.Second, 2 * second, 4 * second} {
+		pauses           []time.Duration
+	}{
+		{1000, 20 * ms, 250 * ms, []time.Duration{500 * ms, second, 2 * second, 4 * second}},
+		{300, 200 * ms, 500 * ms, []time.Duration{500 * ms, second, 2 * second, 4 * second}},
+		{30, 500 * ms, 2 * second, []time.Duration{2 * second, 4 * second}},
+		{300, 500 * ms, 2 * second, []time.Duration{2 * second, 4 * second}},
+	} {
+		for _, d := range c.pauses {
 			cs = append(cs, column{label: fmt.Sprintf("%g/s of %v, %v", c.rate, c.latency, d), world: &world{
 				rate: c.rate, good: around(c.latency), timeout: c.timeout, idles: idles,
 				faults: in10s(fault{kind: pausing, length: d}, fault{kind: well, length: 20 * second}),
 			}})
 		}
 	}
-	return fieldScenario(name, "our own process pauses, and the calls in flight time out together (after 250 or 500 ms); "+meanwhile, cs,
+	return fieldScenario(name, "our own process pauses, and the calls in flight time out together; "+meanwhile, cs,
 		measure{name: nameRejectedTraffic, format: "%.2f", reach: atMost(0.3), of: lost(10*second, 30*second)})
 }
 

@@ -7,10 +7,10 @@ import (
 
 const fieldText = `What clients meet: failures that are quicker than successes, pauses of their own process, backends that take no bursts,
 connections that break with all of their calls. Latencies of successes and failures are apart; "~200ms" is a mean, of which half
-is fixed and half exponential. A call fails after 2 s unless a scenario says otherwise. Goodput is that of the calls that begin in the
+is fixed and half exponential. A call fails after 2 s unless a scenario says otherwise; in L3, calls of 20 ms
+fail after 250 ms, and calls of 200 ms after 500 ms. Goodput is that of the calls that begin in the
 time in question. Much here goes well or badly by chance, so a value is **the worst of 3 runs**. L5 is about goroutines, which
-a simulator does not have; the stress tests of package sre are about it.
-`
+a simulator does not have; the stress tests of package sre are about it.`
 
 // fuzzed is L17: how many worlds, from which seed on.
 const (
