@@ -25,6 +25,7 @@ func (l *Ledger) take() (*atomic.Uint64, uint64) {
 func TestLedger_LaneFillsACacheLine(t *testing.T) {
 	require.Equal(t, uintptr(64), reflect.TypeFor[lane]().Size())
 	require.Equal(t, uintptr(128), reflect.TypeFor[room]().Size()/lanes)
+	require.LessOrEqual(t, reflect.TypeFor[Ledger]().Size(), uintptr(136), "a breaker of circuit fills three lines")
 }
 
 func TestLedger_ATicketIsSettledOnce(t *testing.T) {
