@@ -27,9 +27,9 @@ func (l *Ledger) Counts() Counts {
 func (l *Ledger) Ended() Counts {
 	c := Counts{Success: l.first.successes(), Failure: l.first.failure.Load()}
 	if more := l.more.Load(); more != nil {
-		for i := range more {
-			c.Success += more[i].successes()
-			c.Failure += more[i].failure.Load()
+		for i := range more.place {
+			c.Success += more.place[i].successes()
+			c.Failure += more.place[i].failure.Load()
 		}
 	}
 	return c
@@ -38,8 +38,8 @@ func (l *Ledger) Ended() Counts {
 func (l *Ledger) failures() uint64 {
 	n := l.first.failure.Load()
 	if more := l.more.Load(); more != nil {
-		for i := range more {
-			n += more[i].failure.Load()
+		for i := range more.place {
+			n += more.place[i].failure.Load()
 		}
 	}
 	return n
@@ -81,8 +81,8 @@ func (l *Ledger) Totals() Totals {
 	}
 	t.add(&l.first)
 	if more := l.more.Load(); more != nil {
-		for i := range more {
-			t.add(&more[i].lane)
+		for i := range more.place {
+			t.add(&more.place[i].lane)
 		}
 	}
 	// Last: who settles a ticket from the pool takes it out of these first.

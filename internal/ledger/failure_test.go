@@ -79,7 +79,7 @@ func TestSettleFailure_CountsATicketThatIsOut(t *testing.T) {
 // two lanes. Its failures have to know of its successes.
 func TestSettleFailure_CountsInTheLaneThatTheTicketIsFrom(t *testing.T) {
 	var l Ledger
-	l.more.Store(new(room))
+	l.more.Store(newRoom())
 	for i := range 200 {
 		call := func(success bool) (row uint64) {
 			word, ticket := l.take()
@@ -105,7 +105,7 @@ func TestSettleFailure_TheFirstLaneKeepsItsTicketsAndItsRow(t *testing.T) {
 	one, first := l.take()
 	other, second := l.take()
 	require.EqualValues(t, 1, l.Fail())
-	l.more.Store(new(room))
+	l.more.Store(newRoom())
 	row, ok := l.SettleFailure(one, first)
 	require.True(t, ok)
 	require.EqualValues(t, 2, row)
@@ -129,11 +129,11 @@ func TestForgetRows_EveryLaneBeginsAnew(t *testing.T) {
 			}
 			require.EqualValues(t, 1, l.Fail())
 
-			more := new(room)
+			more := newRoom()
 			l.more.Store(more)
 			rows := func() (all []uint64) {
-				for i := range more {
-					all = append(all, l.fail(&more[i].lane, &more[i].side))
+				for i := range more.place {
+					all = append(all, l.fail(&more.place[i].lane, &more.place[i].side))
 				}
 				return append(all, l.fail(&l.first, &l.side))
 			}

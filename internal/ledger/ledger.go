@@ -8,11 +8,13 @@ package ledger
 import (
 	"sync"
 	"sync/atomic"
+	"unsafe"
 )
 
-// A ticket is a word and the value that the word has while the ticket is out.
-// The word is a slot of the ledger or, when many tickets are out, one from a
-// pool. Its bits, from the top:
+// A ticket is a word and the value that the word had when the ticket was taken.
+// While it is out, the busy bit is set besides. The word is a slot of the ledger
+// or, when many tickets are out, one from a pool, where the bit stays as it is.
+// Its bits, from the top:
 //
 //	23 serial number, 1 busy, 40 successes settled through this slot
 //
@@ -52,36 +54,51 @@ type Ledger struct {
 }
 
 // TryTake hands out a ticket from the slot that is most often free. It is small
-// enough to be inlined; if it fails, there is Take.
+// enough to be inlined, by little; if it fails, there is Take.
 func (l *Ledger) TryTake() (word *atomic.Uint64, ticket uint64, ok bool) {
-	word = &l.lane().slot[0]
-	w := word.Load()
-	return word, w | busy, w&busy == 0 && word.CompareAndSwap(w, w|busy)
+	word = &l.first.slot[0]
+	if more := l.more.Load(); more != nil { // as in lane, but cheaper for the inliner
+		word = &more.place[uintptr(unsafe.Pointer(&ok))>>blockBits*more.spread.Load()>>laneShift].slot[0]
+	}
+	ticket = word.Load()
+	return word, ticket, ticket&busy == 0 && word.CompareAndSwap(ticket, ticket|busy)
 }
 
 // Take hands out a ticket after TryTake did not.
 func (l *Ledger) Take() (word *atomic.Uint64, ticket uint64) {
-	l.contended()
 	a := l.lane()
+	before := a.slot[0].Load()
+	word, ticket, ok := a.take()
+	// If the slot does not change, it is that of a call that takes its time.
+	if l.more.Load() == nil || a.slot[0].Load() != before {
+		l.contended()
+	}
+	if !ok {
+		return l.takePooled()
+	}
+	return word, ticket
+}
+
+func (a *lane) take() (word *atomic.Uint64, ticket uint64, ok bool) {
 	for i := range a.slot {
-		s := &a.slot[i]
-		if w := s.Load(); w&busy == 0 && s.CompareAndSwap(w, w|busy) {
-			return s, w | busy
+		word = &a.slot[i]
+		if w := word.Load(); w&busy == 0 && word.CompareAndSwap(w, w|busy) {
+			return word, w, true
 		}
 	}
-	return l.takePooled()
+	return nil, 0, false
 }
 
 func (l *Ledger) takePooled() (word *atomic.Uint64, ticket uint64) {
 	l.extra.Add(1)
 	word = pool.Get().(*atomic.Uint64)
-	return word, word.Load() | busy
+	return word, word.Load()
 }
 
 // TrySettle settles most tickets, as Settle does. It is small enough to be
 // inlined; if it fails, there is Settle.
 func TrySettle(word *atomic.Uint64, ticket, success uint64) bool {
-	return ticket&successMask < full && word.CompareAndSwap(ticket, ticket+serialOne-busy+success)
+	return ticket&successMask < full && word.CompareAndSwap(ticket|busy, ticket+serialOne+success)
 }
 
 // Settle takes a ticket back and reports whether it was out. If it was, and
@@ -91,15 +108,14 @@ func (l *Ledger) Settle(word *atomic.Uint64, ticket, success uint64) bool {
 	if ticket&successMask < full {
 		return TrySettle(word, ticket, success)
 	}
-	next := ticket&^busy + serialOne
-	fromPool := ticket&successMask == pooled
-	if fromPool {
-		ticket &^= busy // only slots need the mark
-	}
-	if !word.CompareAndSwap(ticket, next) {
-		return false
-	}
-	if fromPool {
+	if ticket&successMask < pooled {
+		if !word.CompareAndSwap(ticket|busy, ticket+serialOne) {
+			return false
+		}
+	} else {
+		if !word.CompareAndSwap(ticket, ticket+serialOne) {
+			return false
+		}
 		l.extra.Add(-1) // before it counts: see Totals
 		pool.Put(word)
 	}
@@ -111,11 +127,19 @@ func (l *Ledger) Settle(word *atomic.Uint64, ticket, success uint64) bool {
 
 // Succeed counts a success that has no ticket.
 func (l *Ledger) Succeed() {
-	count := &l.lane().success
-	if n := count.Load(); !count.CompareAndSwap(n, n+1) {
+	if count := &l.lane().success; met(count, count.Load(), 1) {
 		l.contended()
-		count.Add(1)
 	}
+}
+
+// met adds n to count, and reports whether somebody has changed it since it was
+// seen.
+func met(count *atomic.Uint64, seen, n uint64) bool {
+	if count.CompareAndSwap(seen, seen+n) {
+		return false
+	}
+	count.Add(n)
+	return true
 }
 
 // Ignore counts an ignored outcome.

@@ -24,7 +24,11 @@ func (l *Ledger) take() (*atomic.Uint64, uint64) {
 
 func TestLedger_LaneFillsACacheLine(t *testing.T) {
 	require.Equal(t, uintptr(64), reflect.TypeFor[lane]().Size())
-	require.Equal(t, uintptr(128), reflect.TypeFor[room]().Size()/lanes)
+	require.Equal(t, uintptr(128), reflect.TypeFor[place]().Size())
+	require.Zero(t, reflect.TypeFor[place]().Field(1).Offset%64)
+	require.LessOrEqual(t, reflect.TypeFor[room]().Size(), uintptr(1152), "a block of this size begins at a multiple of 128")
+	spread, _ := reflect.TypeFor[room]().FieldByName("spread")
+	require.Zero(t, spread.Offset%128, "what is only read has a line of its own")
 	require.LessOrEqual(t, reflect.TypeFor[Ledger]().Size(), uintptr(136), "a breaker of circuit fills three lines")
 }
 
@@ -105,7 +109,7 @@ func TestLedger_EqualsANaiveModel(t *testing.T) {
 		var want Totals
 		var out, void []ticket
 		if rapid.Bool().Draw(t, "contended") {
-			l.more.Store(new(room))
+			l.more.Store(newRoom())
 		}
 		remove := func() ticket {
 			i := rapid.IntRange(0, len(out)-1).Draw(t, "ticket")
@@ -192,6 +196,15 @@ func TestLedger_LosesNothingUnderConcurrency(t *testing.T) {
 	require.Zero(t, l.Totals().InFlight)
 }
 
+func TestMet_AddsWhateverHappenedMeanwhile(t *testing.T) {
+	var count atomic.Uint64
+	count.Store(5)
+	require.False(t, met(&count, 5, 3))
+	require.EqualValues(t, 8, count.Load())
+	require.True(t, met(&count, 5, 3), "it is 8 by now")
+	require.EqualValues(t, 11, count.Load())
+}
+
 func TestLedger_GetsMoreLanesWhenItIsContendedAndKeepsItsCounts(t *testing.T) {
 	var l Ledger
 	l.Succeed()
@@ -215,7 +228,7 @@ func TestRegression_TotalsCountedATicketFromThePoolTwice(t *testing.T) {
 	for round := range 2000 {
 		var l Ledger
 		if round%2 == 0 {
-			l.more.Store(new(room))
+			l.more.Store(newRoom())
 		}
 		var out []ticket
 		for range 64 {

@@ -23,10 +23,8 @@ func (l *Ledger) rejections() *rejections {
 
 // Reject counts a rejection and books it at once.
 func (l *Ledger) Reject() {
-	booked := &l.rejections().booked
-	if n := booked.Load(); !booked.CompareAndSwap(n, n+1) {
+	if booked := &l.rejections().booked; met(booked, booked.Load(), 1) {
 		l.contended()
-		booked.Add(1)
 	}
 }
 
@@ -45,9 +43,8 @@ func (l *Ledger) Overrule() { l.overruled.Add(1) }
 func (l *Ledger) RejectUnmarked(now int64) {
 	r := l.rejections()
 	r.last.Store(now)
-	if n := r.unmarked.Load(); !r.unmarked.CompareAndSwap(n, n+unmarkedOne) {
+	if met(&r.unmarked, r.unmarked.Load(), unmarkedOne) {
 		l.contended()
-		r.unmarked.Add(unmarkedOne)
 	}
 }
 
