@@ -5,7 +5,7 @@
 //	go run ./sidebyside -rounds 3         in 5 minutes, with more noise
 //	go run ./sidebyside -only '^Closed/'  measures some, and prints them
 //	go run ./sidebyside -document         writes the documents of the last results again
-//	go run ./sidebyside -guard            fails if a ratio is worse than in the last results
+//	go run ./sidebyside -guard            fails if a ratio is worse than in the last results, or a call is rejected
 //	go run ./sidebyside -processors       compares a call of sre on two processors with one on one
 //
 // It is run in the directory of the module bench, on a machine with nothing else

@@ -280,6 +280,14 @@ func TestGuard_SaysWhichRatioBecameWorse(t *testing.T) {
 	require.ErrorContains(t, verdict(&out, was, was), rival.String(), "it was never written down")
 }
 
+func TestGuard_SaysWhatRejectedACallAndOnHowManyProcessors(t *testing.T) {
+	var out strings.Builder
+	require.Empty(t, sample{"@1": 0, "@2": 0}.rejected(&out, "a"))
+	require.Equal(t, []string{"b @2"}, sample{"@1": 0, "@2": 1e-9}.rejected(&out, "b"))
+	require.Contains(t, out.String(), "! b @2")
+	require.Equal(t, 1, strings.Count(out.String(), "!"))
+}
+
 func TestProcessors_OnlyBreakersThatRejectedNothingAreCompared(t *testing.T) {
 	all := map[string]*twice{}
 	for _, out := range []string{`processors add 1 6 0
