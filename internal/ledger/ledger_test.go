@@ -10,7 +10,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
-	"pgregory.net/rapid"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -95,69 +94,6 @@ func TestLedger_RejectionsAreBookedByTheirMarks(t *testing.T) {
 	l.MarkFailed()
 	require.Equal(t, Totals{Offered: 3, Allowed: 1, Rejected: 2, Failure: 1}, l.Totals())
 	require.EqualValues(t, 2, l.Rejected())
-}
-
-// TestLedger_EqualsANaiveModel compares every number after every step of random
-// histories with one that keeps a list of its tickets.
-func TestLedger_EqualsANaiveModel(t *testing.T) {
-	type ticket struct {
-		word *atomic.Uint64
-		id   uint64
-	}
-	rapid.Check(t, func(t *rapid.T) {
-		var l Ledger
-		var want Totals
-		var out, void []ticket
-		if rapid.Bool().Draw(t, "contended") {
-			l.more.Store(newRoom())
-		}
-		remove := func() ticket {
-			i := rapid.IntRange(0, len(out)-1).Draw(t, "ticket")
-			x := out[i]
-			out = append(out[:i], out[i+1:]...)
-			void = append(void, x)
-			return x
-		}
-		settle := func(success uint64) func(*rapid.T) {
-			return func(t *rapid.T) {
-				if len(out) == 0 {
-					t.Skip("no ticket is out")
-				}
-				x := remove()
-				require.True(t, l.Settle(x.word, x.id, success))
-				if success == 0 {
-					l.Fail()
-					want.Failure++
-				} else {
-					want.Success++
-				}
-			}
-		}
-		t.Repeat(map[string]func(*rapid.T){
-			"take": func(*rapid.T) {
-				word, id := l.take()
-				out = append(out, ticket{word, id})
-			},
-			"success": settle(1),
-			"failure": settle(0),
-			"settle a void ticket": func(t *rapid.T) {
-				if len(void) == 0 {
-					t.Skip("no ticket is void")
-				}
-				x := rapid.SampledFrom(void).Draw(t, "void")
-				require.False(t, l.Settle(x.word, x.id, 1))
-			},
-			"mark success": func(*rapid.T) { l.Succeed(); want.Success++ },
-			"ignore":       func(*rapid.T) { l.Ignore(); want.Ignored++ },
-			"reject":       func(*rapid.T) { l.Reject(); want.Rejected++ },
-			"": func(t *rapid.T) {
-				want.InFlight = uint64(len(out))
-				want.Allowed = want.Success + want.Failure + want.Ignored + want.InFlight
-				want.Offered = want.Allowed + want.Rejected
-				require.Equal(t, want, l.Totals())
-			},
-		})
-	})
 }
 
 // TestLedger_LosesNothingUnderConcurrency settles each ticket from two
