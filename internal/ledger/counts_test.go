@@ -42,12 +42,13 @@ func TestTotals_TellWhatIsInAWord(t *testing.T) {
 	want := Totals{}
 	for n, a := range all {
 		for i := range a.slot {
-			a.slot[i].Store(serials | 5)
+			count := uint64(1)<<39 | 5
+			a.slot[i].Store(serials | count)
 			if (n+i)%2 == 0 {
-				a.slot[i].Store(serials | busy | 5)
+				a.slot[i].Store(serials | busy | count)
 				want.InFlight++
 			}
-			want.Success += 5
+			want.Success += count
 		}
 		a.success.Store(1000)
 		a.failure.Store(10_000)

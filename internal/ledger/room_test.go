@@ -19,7 +19,9 @@ func ledgerWithRoom() (*Ledger, *room) {
 
 func TestRoom_GoroutinesWhoMeetAgainAndAgainGetOtherLanes(t *testing.T) {
 	l, r := ledgerWithRoom()
-	l.Fail()
+	for i := range r.place {
+		l.fail(&r.place[i].lane, &r.place[i].side)
+	}
 	require.EqualValues(t, 2, l.Fail())
 	word, ticket := l.take()
 	require.Same(t, &r.place[0].slot[0], word)
@@ -31,7 +33,7 @@ func TestRoom_GoroutinesWhoMeetAgainAndAgainGetOtherLanes(t *testing.T) {
 	require.EqualValues(t, 1, r.spread.Load()&1, "an even one would leave out lanes")
 	require.EqualValues(t, 1, l.Fail(), "a row of another goroutine is not continued")
 	require.True(t, l.Settle(word, ticket, 1), "a ticket knows its word")
-	require.Equal(t, Totals{Offered: 4, Allowed: 4, Success: 1, Failure: 3}, l.Totals())
+	require.Equal(t, Totals{Offered: lanes + 3, Allowed: lanes + 3, Success: 1, Failure: lanes + 2}, l.Totals())
 }
 
 func TestRoom_EachSpreadNeedsTwiceAsManyMeetings(t *testing.T) {
@@ -61,6 +63,15 @@ func TestRoom_ACallThatTakesItsTimeIsNoMeeting(t *testing.T) {
 	require.Zero(t, r.place[0].met.Load())
 	require.True(t, l.Settle(held, ticket, 1))
 	require.EqualValues(t, 2*contentionLimit+1, l.Counts().Success)
+}
+
+func TestRoom_ASlotThatIsFreeAgainIsAMeeting(t *testing.T) {
+	l, r := ledgerWithRoom()
+	for range contentionLimit {
+		word, ticket := l.Take() // after TryTake did not get it
+		require.True(t, l.Settle(word, ticket, 1))
+	}
+	require.NotZero(t, r.spread.Load())
 }
 
 func TestRoom_WhoLosesARaceForAWordHasMetSomebody(t *testing.T) {
