@@ -86,7 +86,7 @@ func (s *adaptedSettler) Settle(t Ticket, o Outcome) {
 	case o == Success:
 		s.aegis.MarkSuccess()
 	case o != Ignored:
-		s.ledger.Fail()
+		s.ledger.AddFailure()
 		s.aegis.MarkFailed()
 	case s.ignorer != nil:
 		s.ledger.Ignore()

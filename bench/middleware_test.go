@@ -31,8 +31,8 @@ var middlewares = table{"Middleware", []row{
 		timed("floor", floorChain),
 	}},
 	{"failing-10", []contender{
-		handled("breaker", shortClient, failing),
-		handled("kratos", shortKratosClient, failing),
+		failing("breaker", shortClient),
+		failing("kratos", shortKratosClient),
 	}},
 	{"rejected", []contender{
 		handled("breaker", shortClient, down),
@@ -78,7 +78,6 @@ type mode int
 
 const (
 	healthy mode = iota
-	failing
 	down
 )
 
@@ -87,27 +86,11 @@ func handled(name string, client func() middleware.Middleware, m mode) contender
 		ctx := clientContext()
 		wrap := client()
 		ok, bad := wrap(succeed), wrap(fail) // of one breaker
-		switch m {
-		case healthy:
+		if m == healthy {
 			fill(3*time.Second, buckets, func() { _, _ = ok(ctx, nil) })
 			return func(pb *testing.PB) {
 				for pb.Next() {
 					if _, err := ok(ctx, nil); err != nil {
-						odd.Add(1)
-					}
-				}
-			}
-		case failing:
-			fill(window, buckets, func() { _, _ = ok(ctx, nil) })
-			return func(pb *testing.PB) {
-				n := rand.Uint64()
-				for pb.Next() {
-					n = n*6364136223846793005 + 1442695040888963407
-					handler := ok
-					if n>>33%10 == 0 {
-						handler = bad
-					}
-					if _, err := handler(ctx, nil); err != nil && err != error(unavailable) {
 						odd.Add(1)
 					}
 				}
@@ -124,6 +107,32 @@ func handled(name string, client func() middleware.Middleware, m mode) contender
 					odd.Add(1)
 				}
 			}
+		}
+	})
+}
+
+// failing is a contender of which a tenth of the calls fail.
+func failing(name string, client func() middleware.Middleware) contender {
+	return rejecting(name, func(s *share) loop {
+		ctx := clientContext()
+		wrap := client()
+		ok, bad := wrap(succeed), wrap(fail) // of one breaker
+		fill(window, buckets, func() { _, _ = ok(ctx, nil) })
+		return func(pb *testing.PB) {
+			var calls, rejected int64
+			n := rand.Uint64()
+			for pb.Next() {
+				n = n*6364136223846793005 + 1442695040888963407
+				handler := ok
+				if n>>33%10 == 0 {
+					handler = bad
+				}
+				calls++
+				if _, err := handler(ctx, nil); err != nil && err != error(unavailable) {
+					rejected++
+				}
+			}
+			s.add(calls, rejected)
 		}
 	})
 }

@@ -49,8 +49,7 @@ func mixedRows() (rows []row) {
 // mix is a contender whose calls fail with the given probability. It says what
 // share of them was rejected.
 func mix(name string, percent uint64, start func() call) contender {
-	var offered, refused atomic.Int64
-	c := timed(name, func() loop {
+	return rejecting(name, func(s *share) loop {
 		f := start()
 		fill(window, buckets, func() {
 			for i := range uint64(200) {
@@ -67,18 +66,31 @@ func mix(name string, percent uint64, start func() call) contender {
 					rejected++
 				}
 			}
-			offered.Add(calls)
-			refused.Add(rejected)
+			s.add(calls, rejected)
 		}
 	})
+}
+
+// share counts the calls of one run, and those of them that were rejected.
+type share struct{ offered, rejected atomic.Int64 }
+
+func (s *share) add(offered, rejected int64) {
+	s.offered.Add(offered)
+	s.rejected.Add(rejected)
+}
+
+// rejecting is timed, and reports what share of the calls was rejected.
+func rejecting(name string, start func(s *share) loop) contender {
+	var s share
+	c := timed(name, func() loop { return start(&s) })
 	bench := c.bench
 	c.bench = func(b *testing.B) func(b *testing.B) {
 		body := bench(b)
 		return func(b *testing.B) {
-			offered.Store(0)
-			refused.Store(0)
+			s.offered.Store(0)
+			s.rejected.Store(0)
 			body(b)
-			b.ReportMetric(float64(refused.Load())/float64(offered.Load()), "rejected/op")
+			b.ReportMetric(float64(s.rejected.Load())/float64(s.offered.Load()), "rejected/op")
 		}
 	}
 	return c

@@ -319,7 +319,7 @@ func (b *Breaker) count(v *view, t *breaker.Ticket, r breaker.Result) bool {
 		b.mu.RUnlock()
 		return true
 	}
-	b.ledger.Fail()
+	b.ledger.AddFailure()
 	ended := b.ledger.Ended()
 	row := b.streak.fail(ended.Success)
 	opens := b.mayOpen(now, row, ended)
@@ -375,7 +375,7 @@ func (b *Breaker) decideAfter(v *view, row uint64, r breaker.Result) {
 // fail counts a failure of the closed state.
 func (b *Breaker) fail(now int64, r breaker.Result) {
 	b.watch.Store(true) // before the counts are read: see reconsider
-	b.ledger.Fail()
+	b.ledger.AddFailure()
 	b.failed(now, b.streak.fail(b.ledger.Ended().Success), r)
 }
 

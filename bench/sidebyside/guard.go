@@ -144,14 +144,88 @@ func (w watch) worse(was, is map[string]float64) (names []string) {
 	return names
 }
 
-// guard fails if a benchmark is worse than it was, and remains so.
+// unrejected are benchmarks of ours that must not reject a call, on one processor
+// or on two.
+var unrejected = []string{
+	"Mixed/sre-0/breaker",
+	"Mixed/sre-1/breaker",
+	"Mixed/sre-10/breaker",
+	"Mixed/time-0/breaker",
+	"Mixed/time-1/breaker",
+	"Mixed/time-10/breaker",
+	"Middleware/failing-10/breaker",
+}
+
+const (
+	rejectedShare  = "rejected/op"
+	rejectedRounds = 3
+	rejectedSlice  = "60ms"
+)
+
+// rejections looks at what must not reject, on one and on two processors, and
+// returns what did so nevertheless. There is no second try: no noise of the machine
+// excuses it.
+func (s *suite) rejections(ctx context.Context, w io.Writer) (bad []string, err error) {
+	for _, name := range unrejected {
+		most := sample{}
+		for range rejectedRounds {
+			found, err := s.run(ctx, slice{names: []string{name}, length: rejectedSlice, cpu: "1,2", short: true})
+			if err != nil {
+				return nil, err
+			}
+			for _, at := range []string{"@1", atTwo} {
+				v, ok := found[name][rejectedShare+at]
+				if !ok {
+					return nil, fmt.Errorf("%s does not say what share of its calls was rejected %s", name, at)
+				}
+				most[at] = max(most[at], v)
+			}
+		}
+		bad = append(bad, most.rejected(w, name)...)
+	}
+	return bad, nil
+}
+
+// rejected prints the shares that were rejected of a benchmark, by the number of
+// processors, and returns where there were any.
+func (most sample) rejected(w io.Writer, name string) (bad []string) {
+	for _, at := range []string{"@1", atTwo} {
+		mark := "  "
+		if most[at] > 0 {
+			mark = "! "
+			bad = append(bad, name+" "+at)
+		}
+		fmt.Fprintf(w, "%s%-75s %7.2g of the calls rejected\n", mark, name+" "+at, most[at])
+	}
+	return bad
+}
+
+// guard fails if a benchmark is worse than it was, and remains so, or rejects calls
+// that it must not reject.
 func (s *suite) guard(ctx context.Context, w io.Writer, was map[string]float64) error {
+	rejecting, err := s.rejections(ctx, w)
+	if err != nil {
+		return err
+	}
+	best, err := s.best(ctx, was)
+	if err != nil {
+		return err
+	}
+	err = verdict(w, was, best)
+	if len(rejecting) > 0 {
+		err = errors.Join(errors.New("rejected must be no call of "+strings.Join(rejecting, ", ")), err)
+	}
+	return err
+}
+
+// best measures the ratios, those that are worse than they were up to three times.
+func (s *suite) best(ctx context.Context, was map[string]float64) (map[string]float64, error) {
 	best := map[string]float64{}
 	suspects := guarded
 	for try := range 1 + guardRetries {
 		is, err := s.ratios(ctx, suspects, guardRounds)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for name, v := range is {
 			if old, ok := best[name]; !ok || v < old {
@@ -170,7 +244,7 @@ func (s *suite) guard(ctx context.Context, w io.Writer, was map[string]float64) 
 		}
 		fmt.Fprintf(os.Stderr, "measurement %d of at most %d: worse are %s\n", try+1, 1+guardRetries, strings.Join(names, ", "))
 	}
-	return verdict(w, was, best)
+	return best, nil
 }
 
 func verdict(w io.Writer, was, is map[string]float64) error {

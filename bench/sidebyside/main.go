@@ -5,7 +5,8 @@
 //	go run ./sidebyside -rounds 3         in 5 minutes, with more noise
 //	go run ./sidebyside -only '^Closed/'  measures some, and prints them
 //	go run ./sidebyside -document         writes the documents of the last results again
-//	go run ./sidebyside -guard            fails if a ratio is worse than in the last results
+//	go run ./sidebyside -guard            fails if a ratio is worse than in the last results, or a call is rejected
+//	go run ./sidebyside -processors       compares a call of sre on two processors with one on one
 //
 // It is run in the directory of the module bench, on a machine with nothing else
 // to do.
@@ -38,6 +39,7 @@ func run() error {
 	only := flag.String("only", "", "measure the benchmarks that match, and print the document")
 	out := flag.String("docs", "../docs", "directory of the documents")
 	guards := flag.Bool("guard", false, "compare some ratios with those that were written down")
+	processors := flag.Bool("processors", false, "compare a call of sre on two processors with one on one, and print that")
 	again := flag.Bool("document", false, "write the documents of the results that are there")
 	flag.Parse()
 	if flag.NArg() > 0 || *rounds < 1 || *length <= 0 {
@@ -63,6 +65,9 @@ func run() error {
 	defer s.remove()
 	if err := s.check(); err != nil {
 		return err
+	}
+	if *processors {
+		return s.processors(ctx, os.Stdout)
 	}
 	if *guards {
 		r, err := load(filepath.Join(*out, resultsFile))

@@ -279,3 +279,41 @@ func TestGuard_SaysWhichRatioBecameWorse(t *testing.T) {
 	delete(was, rival.String())
 	require.ErrorContains(t, verdict(&out, was, was), rival.String(), "it was never written down")
 }
+
+func TestGuard_SaysWhatRejectedACallAndOnHowManyProcessors(t *testing.T) {
+	var out strings.Builder
+	require.Empty(t, sample{"@1": 0, "@2": 0}.rejected(&out, "a"))
+	require.Equal(t, []string{"b @2"}, sample{"@1": 0, "@2": 1e-9}.rejected(&out, "b"))
+	require.Contains(t, out.String(), "! b @2")
+	require.Equal(t, 1, strings.Count(out.String(), "!"))
+}
+
+func TestProcessors_OnlyBreakersThatRejectedNothingAreCompared(t *testing.T) {
+	all := map[string]*twice{}
+	for _, out := range []string{`processors add 1 6 0
+processors add 2 15 0
+{"content": "a line of a rival"}
+processors 10 1 50 0
+processors 10 1 90 3
+processors 10 2 60 0
+processors 10 2 20 700
+`, `processors add 1 8 0
+processors add 2 16 0
+processors 10 1 40 0
+processors 10 1 60 0
+processors 10 2 75 0
+processors 60 1 99 0
+`} {
+		names, err := addProcess(all, []byte(out))
+		require.NoError(t, err)
+		require.Equal(t, []string{"add", "10", "60"}[:len(names)], names)
+	}
+	require.Equal(t, &twice{one: []float64{50, 40, 60}, two: []float64{60, 75}, ratios: []float64{1.2, 1.5}, breakers: 3}, all["10"])
+	var out strings.Builder
+	printProcessors(&out, all, []string{"add", "10", "60"})
+	require.Regexp(t, `(?m)^10 % +2 of 3 +50\.0 +67\.5 +73\.5 +1\.35 +1\.47 +4\.35$`, out.String())
+	require.Regexp(t, `(?m)^60 % +0 of 0 +99\.0 `, out.String())
+
+	_, err := addProcess(all, []byte("processors 10 two"))
+	require.Error(t, err)
+}

@@ -18,7 +18,7 @@ var errBackend = errors.New("the backend is down")
 
 // Slots is how many permits a ledger has room for in itself. The words of
 // further ones come from a pool that all breakers share.
-const Slots = 7
+const Slots = 6
 
 // Add returns the totals after one more call that ended with o.
 func Add(to breaker.Totals, o breaker.Outcome) breaker.Totals {

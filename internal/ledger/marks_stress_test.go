@@ -29,7 +29,7 @@ func deeper(n int, f func()) {
 // more, and then counted a failure.
 func TestRegression_AMarkOfARejectionWasTakenForAFailedCall(t *testing.T) {
 	var l Ledger
-	l.more.Store(new(room))
+	l.more.Store(newRoom())
 	var wg sync.WaitGroup
 	for i := range 16 {
 		wg.Go(func() {
@@ -50,7 +50,7 @@ func TestRegression_AMarkOfARejectionWasTakenForAFailedCall(t *testing.T) {
 
 func TestRegression_AbandonedRejectionsWereCountedTwiceForAMoment(t *testing.T) {
 	var l Ledger
-	l.more.Store(new(room))
+	l.more.Store(newRoom())
 	var stop atomic.Bool
 	var wg sync.WaitGroup
 	var want atomic.Uint64

@@ -21,7 +21,7 @@ func requireRollsOn(t *testing.T, w *Rolling, l *ledger.Ledger, now int64, n int
 	gotN, gotSpan := w.Shape()
 	require.Equal(t, n, gotN)
 	require.Equal(t, span, gotSpan)
-	w.mark(now, l, l.Fail)
+	w.mark(now, l, l.AddFailure)
 	bucket := now / int64(span)
 	require.Equal(t, (bucket+1)*int64(span), w.Until(), "the newest bucket is that of the time")
 	require.EqualValues(t, 1, w.Counts(now, l).Failure)
@@ -39,7 +39,7 @@ func TestReshape_TellsWhoeverKnowsTheWindowBeforeTheNewOneIsThere(t *testing.T) 
 	var l ledger.Ledger
 	var w Rolling
 	w.Init(4, 10)
-	w.mark(0, &l, l.Fail)
+	w.mark(0, &l, l.AddFailure)
 	told := 0
 	w.Reshape(15, 3, 7, &l, func() {
 		told++

@@ -61,7 +61,7 @@ func TestRolling_EqualsANaiveModel(t *testing.T) {
 				model.mark(now, ledger.Counts{Success: 1})
 			},
 			"failure": func(*rapid.T) {
-				w.mark(now, &l, l.Fail)
+				w.mark(now, &l, l.AddFailure)
 				model.mark(now, ledger.Counts{Failure: 1})
 			},
 			"rejection": func(*rapid.T) {
@@ -103,7 +103,7 @@ func TestRolling_SuffixesAreTheWindowsToCome(t *testing.T) {
 	var w Rolling
 	w.Init(4, 10)
 	for now := int64(0); now < 95; now += 3 {
-		w.mark(now, &l, l.Fail)
+		w.mark(now, &l, l.AddFailure)
 		require.True(t, w.Suffixes(&l, func(c ledger.Counts, oldestFrom int64) {
 			// Nothing more happens; then this is the window from oldestFrom on.
 			require.Equal(t, c, w.Counts(max(now, oldestFrom), &l), "at %d, from %d", now, oldestFrom)
