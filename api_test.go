@@ -100,16 +100,19 @@ var (
 
 // errors: what an error says.
 var (
-	_ *kratoserrors.Error                                  = cberrors.ErrNotAllowed
+	_ error                                                = cberrors.ErrNotAllowed
 	_ breaker.Classifier                                   = cberrors.Classify
 	_ breaker.Classifier                                   = cberrors.ClassifyKratos
-	_ func(context.Context, error) breaker.Outcome         = cberrors.ClassifyCall
+	_ func(error) bool                                     = cberrors.IsNotSent
+	_ func(int) error                                      = cberrors.FromHTTPStatus
+	_ func(int) breaker.Outcome                            = cberrors.ClassifyHTTPStatus
 	_ func(...cberrors.Option) breaker.Classifier          = cberrors.NewClassifier
 	_ func(breaker.Outcome, ...int) cberrors.Option        = cberrors.WithHTTPStatus
 	_ func(breaker.Outcome, ...codes.Code) cberrors.Option = cberrors.WithGRPCCode
 	_ func(breaker.Outcome, ...string) cberrors.Option     = cberrors.WithReason
 	_ func() cberrors.Option                               = cberrors.WithOverload
-	_ func(*breaker.RejectedError) error                   = cberrors.NotAllowed
+	_ func(error) error                                    = cberrors.NotAllowed
+	_ func(error) error                                    = cberrors.NotAllowedWithDetails
 	_ func(error) bool                                     = cberrors.IsRejected
 	_ func(error) (time.Duration, bool)                    = cberrors.RetryAfter
 )

@@ -46,6 +46,11 @@ type Result struct {
 	// RetryAfter is how long the backend asked to be left alone, if that is
 	// known without a look into Err; otherwise 0.
 	RetryAfter time.Duration
+	// NotSent says that the call never left the process, so its duration says
+	// nothing about the backend. An ignored call that was sent counts by its
+	// duration, as its breaker decides: a backend that hangs is left by callers who
+	// lose patience.
+	NotSent bool
 }
 
 // Ticket names one permit to the breaker that issued it. Nobody else looks

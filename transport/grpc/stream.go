@@ -39,11 +39,11 @@ func StreamClientInterceptor(opts ...Option) grpc.StreamClientInterceptor {
 		case streamer == nil:
 			return nil, errNilStreamer
 		}
-		p, classify, err := o.ask(ctx, method, cc)
+		p, rule, err := o.ask(ctx, method, cc)
 		if err != nil {
 			return nil, err
 		}
-		e := &ending{permit: p, ctx: ctx, cc: cc, classify: classify}
+		e := &ending{permit: p, ctx: ctx, cc: cc, classify: o.classifier(rule)}
 		if o.successAfter > 0 {
 			e.asked, e.successAfter = time.Now(), o.successAfter
 		}
@@ -108,8 +108,8 @@ func (e *ending) finish(err error) {
 		e.permit.Done(breaker.Success)
 	default:
 		result := breaker.Result{Outcome: breaker.Failure, Err: err} // for a panic or Goexit of the classifier
-		defer func() { settle(e.permit, result) }()
-		result = resultOf(e.ctx, e.late, e.cc, err, e.classify)
+		defer func() { adapter.Settle(e.permit, result) }()
+		result = resultOfError(e.ctx, e.late, e.cc, err, e.classify)
 	}
 }
 

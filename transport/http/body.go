@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/internal/adapter"
 )
 
 // streams reports whether resp has a body that can be waited for. What follows
@@ -88,15 +89,15 @@ func (b *body) expire() {
 // fail settles the call with an error.
 func (b *body) fail(err error) {
 	if b.claim() {
-		outcome := breaker.Failure // if the classifier panics
-		defer func() { b.call.settle(breaker.Result{Outcome: outcome, Err: err}) }()
-		outcome = b.call.outcomeOf(err)
+		result := breaker.Result{Outcome: breaker.Failure, Err: err} // if the classifier panics
+		defer func() { adapter.Settle(b.call.permit, result) }()
+		result = b.call.resultOfError(err)
 	}
 }
 
 func (b *body) settle(o breaker.Outcome, err error) {
 	if b.claim() {
-		b.call.settle(breaker.Result{Outcome: o, Err: err})
+		adapter.Settle(b.call.permit, breaker.Result{Outcome: o, Err: err})
 	}
 }
 
