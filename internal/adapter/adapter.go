@@ -49,7 +49,7 @@ func Of[B breaker.CircuitBreaker](pkg string, g *group.Group[B]) Admit {
 func Made[B breaker.CircuitBreaker](pkg string, factory func() B) Admit {
 	return Of(pkg, group.NewKeyed(func(key string) B {
 		b := factory()
-		if v := reflect.ValueOf(b); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+		if isNil(b) {
 			panic(noBreaker(pkg, key))
 		}
 		return b
@@ -59,7 +59,7 @@ func Made[B breaker.CircuitBreaker](pkg string, factory func() B) Admit {
 // By returns the Admit of rules, for the option WithRules of the package pkg. It
 // panics if rules is nil.
 func By(pkg string, rules breaker.Rules) Admit {
-	if v := reflect.ValueOf(rules); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+	if isNil(rules) {
 		panic(pkg + ": WithRules: the rules are nil")
 	}
 	if a, ok := rules.(Admit); ok {
@@ -69,17 +69,23 @@ func By(pkg string, rules breaker.Rules) Admit {
 }
 
 func acquire(pkg, key string, b breaker.CircuitBreaker) (breaker.Permit, error) {
+	if isNil(b) {
+		panic(noBreaker(pkg, key))
+	}
 	if a, ok := b.(breaker.Acquirer); ok {
 		return a.Acquire()
-	}
-	if b == nil {
-		panic(noBreaker(pkg, key))
 	}
 	if err := b.Allow(); err != nil {
 		b.MarkFailed() // as Kratos does: aegis breakers count their rejections by it
 		return breaker.Permit{}, err
 	}
 	return breaker.NewPermit(foreign{b}, breaker.Ticket{}), nil
+}
+
+// isNil reports whether v is nothing, or a nil pointer.
+func isNil(v any) bool {
+	r := reflect.ValueOf(v)
+	return !r.IsValid() || r.Kind() == reflect.Pointer && r.IsNil()
 }
 
 func noBreaker(pkg, key string) string {
