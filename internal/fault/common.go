@@ -85,7 +85,6 @@ func turnedDown(text string) bool {
 		"net/http: invalid method ",
 		"net/http: can't write control character in Request.URL",
 		"http: no Host in request URL",
-		"http: invalid Host header",
 		"http: Request.ContentLength=",
 		"http2: unsupported scheme",
 		"http2: request header list larger than peer's advertised limit",

@@ -42,6 +42,7 @@ type options struct {
 	classify     breaker.Classifier
 	reply        func(ctx context.Context, req, reply any, err error) breaker.Outcome
 	successAfter time.Duration // 0 for never
+	panics       adapter.Panics
 }
 
 // WithGroup takes the breakers from g. Interceptors that have the same group,
@@ -93,7 +94,8 @@ func WithKey(key func(ctx context.Context, method string, cc *grpc.ClientConn) s
 // [errors.Classify]. What a cancellation by the caller means is not asked of c: see
 // breaker.OutcomeOf. The end of a stream without an error is asked about with nil.
 // For a stream c is called where the stream ends, which may be a goroutine of
-// gRPC's. It panics if c is nil.
+// gRPC's: see [StreamClientInterceptor] for what becomes of a panic there. It panics
+// if c is nil.
 func WithClassifier(c breaker.Classifier) Option {
 	if c == nil {
 		panic("transport/grpc: WithClassifier: the classifier is nil")
@@ -152,6 +154,7 @@ func newOptions(constructor string, opts []Option) *options {
 
 // ask asks the breaker of a call.
 func (o *options) ask(ctx context.Context, method string, cc *grpc.ClientConn) (breaker.Permit, breaker.Classifier, error) {
+	o.panics.Throw()
 	key := o.key(ctx, method, cc)
 	p, rule, err := o.admit("grpc", key)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/internal/adapter"
@@ -28,8 +29,17 @@ import (
 // its owner are ignored, as those whose caller gave up, and as those whose deadline
 // had passed before they were opened.
 //
-// A stream with up to three call options costs two allocations more, and one
-// more with WithStreamSuccessAfter; its messages cost nothing without it.
+// gRPC tells the end on the goroutine that notices it, which may be one of its own.
+// There, a panic of a classifier or of a listener would end the process, so it is kept
+// for the next call or stream over the interceptor, and goes on there.
+//
+// A breaker that looks at slow calls sees how long opening the stream took, and how
+// long the caller waited for the first message once one was due: after the first
+// message that it sent, or after CloseSend if there is only one answer. The life of the
+// stream and the caller's own pauses do not count.
+//
+// A stream with up to three call options costs two allocations more; its messages
+// cost nothing without WithStreamSuccessAfter and without such a breaker.
 func StreamClientInterceptor(opts ...Option) grpc.StreamClientInterceptor {
 	o := newOptions("StreamClientInterceptor", opts)
 	return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, callOpts ...grpc.CallOption) (grpc.ClientStream, error) {
@@ -43,9 +53,9 @@ func StreamClientInterceptor(opts ...Option) grpc.StreamClientInterceptor {
 		if err != nil {
 			return nil, err
 		}
-		e := &ending{permit: p, ctx: ctx, cc: cc, classify: o.classifier(rule)}
+		e := &ending{options: o, permit: p, ctx: ctx, cc: cc, classify: o.classifier(rule)}
 		if o.successAfter > 0 {
-			e.asked, e.successAfter = time.Now(), o.successAfter
+			e.asked = time.Now()
 		}
 		returned := false
 		defer func() {
@@ -61,18 +71,25 @@ func StreamClientInterceptor(opts ...Option) grpc.StreamClientInterceptor {
 		}
 		if err != nil {
 			e.finish(err) // gRPC may not know: an interceptor may have failed before it
+			o.panics.Throw()
 			return s, err
 		}
-		if o.successAfter > 0 {
-			s = &lasting{ClientStream: s, ending: e}
+		e.timed = p.Pause()
+		if o.successAfter == 0 && !e.timed {
+			return s, nil
 		}
-		return s, nil
+		e.ClientStream, e.oneAnswer = s, desc != nil && !desc.ServerStreams
+		return e, nil
 	}
 }
 
 // ending settles the permit of a stream once, whoever comes first to tell how
 // it ended.
 type ending struct {
+	grpc.ClientStream // if its messages are looked at
+	waiting
+
+	options  *options
 	permit   breaker.Permit
 	ctx      context.Context
 	late     bool
@@ -80,15 +97,14 @@ type ending struct {
 	classify breaker.Classifier
 	state    atomic.Uint32
 
-	asked        time.Time // with successAfter
-	successAfter time.Duration
+	asked time.Time // with successAfter
 
 	callOpts [4]grpc.CallOption // usually enough
 }
 
 const (
 	unanswered uint32 = iota
-	answered          // a message was received; only noted with successAfter
+	answered          // a message was received; only noted if messages are looked at
 	settled
 )
 
@@ -102,6 +118,7 @@ func (e *ending) observed(callOpts []grpc.CallOption) []grpc.CallOption {
 
 // finish is told how the stream ended, maybe more than once.
 func (e *ending) finish(err error) {
+	defer e.options.panics.Catch() // gRPC may have called it on a goroutine of its own
 	switch was := e.state.Swap(settled); {
 	case was == settled:
 	case was == answered && e.isLasting():
@@ -131,18 +148,41 @@ func (e *ending) received() {
 	}
 }
 
-func (e *ending) isLasting() bool { return time.Since(e.asked) >= e.successAfter }
-
-// lasting is a stream that becomes a success after a time.
-type lasting struct {
-	grpc.ClientStream
-	ending *ending
+func (e *ending) isLasting() bool {
+	return e.options.successAfter > 0 && time.Since(e.asked) >= e.options.successAfter
 }
 
-func (s *lasting) RecvMsg(m any) error {
-	err := s.ClientStream.RecvMsg(m)
+// RecvMsg receives a message.
+func (e *ending) RecvMsg(m any) error {
+	e.await(e.permit)
+	err := e.ClientStream.RecvMsg(m)
+	e.arrived(e.permit)
 	if err == nil {
-		s.ending.received()
+		e.received()
 	}
+	return err
+}
+
+// Header waits for the header.
+func (e *ending) Header() (metadata.MD, error) {
+	e.await(e.permit)
+	md, err := e.ClientStream.Header()
+	e.arrived(e.permit)
+	return md, err
+}
+
+// SendMsg sends a message.
+func (e *ending) SendMsg(m any) error {
+	err := e.ClientStream.SendMsg(m)
+	if !e.oneAnswer {
+		e.due(e.permit)
+	}
+	return err
+}
+
+// CloseSend says that no message follows.
+func (e *ending) CloseSend() error {
+	err := e.ClientStream.CloseSend()
+	e.due(e.permit)
 	return err
 }

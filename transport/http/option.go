@@ -96,6 +96,10 @@ func WithResponseClassifier(c func(*http.Response) breaker.Outcome) Option {
 // call is ignored; so it is when the caller forgets the body, as long as the
 // context does end. Until then the call is in flight, and may hold a probe.
 //
+// A breaker that looks at slow calls sees the time to the header, and each time that
+// a Read waits for the backend, but not the caller's pauses; and of a stream, as of
+// server-sent events, gRPC or Connect, the time to the header only.
+//
 // It costs four allocations for a response that has a body, and no goroutine.
 func WithBody() Option { return func(o *options) { o.body = true } }
 

@@ -42,13 +42,18 @@ var (
 //
 //   - A response counts by its status, as in [errors.Classify]: 429 is a success,
 //     501 is ignored, and 5xx is a failure. See [WithClassifier] and
-//     [WithResponseClassifier].
+//     [WithResponseClassifier]. A 200 that has a Grpc-Status in its header counts as
+//     the error of gRPC, and with [WithBody] so does one in its trailer; what sits in
+//     the body, as the end of a stream of Connect or of gRPC-Web, is not seen.
 //   - An error counts as [errors.Classify] says: a deadline or a broken connection
 //     is a failure. So is an error of the request's own body, unless the classifier
 //     knows it. What the caller cancels, by the context or by Request.Cancel, is
 //     ignored, and so is an error of net/http from before anything was sent, as that
 //     it does not take the scheme, the method or a header.
-//   - A panic of base or of a classifier is a failure, and goes on.
+//   - A panic of base or of a classifier is a failure, and goes on. Where there is no
+//     caller, since the context of a request ended while nobody read its body, the
+//     panic of a listener or classifier is kept for the next request, or the next
+//     Read or Close of a body, and goes on there.
 //
 // By default a call ends with the header of the response: see [WithBody].
 // Retry-After of a 429, of a 503 and of any failure is passed to breakers that
@@ -86,6 +91,7 @@ func NewTransport(base http.RoundTripper, opts ...Option) http.RoundTripper {
 type transport struct {
 	base http.RoundTripper
 	options
+	panics adapter.Panics
 }
 
 // kind is what a breaker.Rules is told.
@@ -109,6 +115,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			closeBody(req)
 		}
 	}()
+	t.panics.Throw()
 	if err := check(req); err != nil {
 		return nil, err
 	}
@@ -187,6 +194,11 @@ func (t *transport) send(c call) (resp *http.Response, err error) {
 
 // resultOf returns what the header of resp says.
 func (c *call) resultOf(resp *http.Response) (r breaker.Result) {
+	if resp.StatusCode == http.StatusOK && (c.rule != nil || c.t.response == nil) {
+		if isGRPC, err := errors.FromGRPCHeader(resp.Header); isGRPC && err != nil {
+			return c.resultOfStatus(err)
+		}
+	}
 	switch classify := c.classifier(); {
 	case c.rule == nil && c.t.response != nil:
 		r.Outcome = c.t.response(resp)
@@ -222,6 +234,16 @@ func (c *call) resultOfError(err error) breaker.Result {
 		classify = errors.Classify
 	}
 	return adapter.ResultBy(c.req.Context(), c.blamed(), false, err, func() breaker.Outcome { return classify(err) })
+}
+
+// resultOfStatus returns what the gRPC status of a response says.
+func (c *call) resultOfStatus(err error) breaker.Result {
+	r := c.resultOfError(err)
+	r.NotSent = false // the backend says so
+	if r.Outcome != breaker.Success && r.Outcome != breaker.Ignored {
+		r.RetryAfter, _ = errors.RetryAfter(err)
+	}
+	return r
 }
 
 // blamed reports whether the caller has given the request up: by its context, or by
