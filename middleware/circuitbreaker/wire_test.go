@@ -207,6 +207,8 @@ var events = []struct {
 		_, err := s.wire.dialNowhere(s.t, s.endpoint, s.witness.middleware()...)(s.t.Context(), "")
 		return err
 	}, is(503, ignored, marksFailed), is(503, ignored, marksFailed)},
+	{"no node, says the backend", answers(kratoserrors.ServiceUnavailable("no_available_node", "")), is(503, failure, marksFailed), is(503, failure, marksFailed)},
+	{"no node, says the backend of its own HTTP client", answers(kratoserrors.ServiceUnavailable("NODE_NOT_FOUND", "no nodes")), is(503, failure, marksFailed), is(503, failure, marksFailed)},
 
 	{"500", answersKratos(500), is(500, failure, marksFailed), is(500, failure, marksFailed)},
 	{"503", answersKratos(503), is(503, failure, marksFailed), is(503, failure, marksFailed)},
