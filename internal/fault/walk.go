@@ -61,7 +61,7 @@ func (w *walk) of(err error, depth int) Verdict {
 		if several != nil {
 			return max(best, w.ofSeveral(several, depth+1))
 		}
-		if inner == nil && best == Unknown && turnedDown(text(err)) {
+		if inner == nil && turnedDown(text(err)) {
 			return Ignored
 		}
 		err = inner
