@@ -209,7 +209,7 @@ func TestClassify_RandomTreesOfErrorsSayTheSameToAllAdapters(t *testing.T) {
 func requireTree(t *testing.T, data []byte) {
 	tr := &tree{data: data, leaves: leaves()}
 	want := tr.build(5)
-	require.Equal(t, want.says.outcome(), cberrors.Classify(want.err), "%T", want.err)
+	require.Equal(t, want.says.outcome(), cberrors.Classify(want.err), "%T of %v", want.err, data)
 	_ = cberrors.IsRejected(want.err)
 	_, _ = cberrors.RetryAfter(want.err)
 	_ = cberrors.NotAllowed(want.err)

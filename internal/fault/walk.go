@@ -47,7 +47,7 @@ type walk struct {
 }
 
 func (w *walk) of(err error, depth int) Verdict {
-	best := Unknown // of the errors around
+	best := Unknown // of the errors around, if nothing in them is known
 	for ; err != nil; depth++ {
 		if w.left--; w.left < 0 || depth > maxDepth {
 			return Failure
@@ -59,7 +59,10 @@ func (w *walk) of(err error, depth int) Verdict {
 		best = max(best, v)
 		inner, several := unwrap(err)
 		if several != nil {
-			return max(best, w.ofSeveral(several, depth+1))
+			if v := w.ofSeveral(several, depth+1); v != Unknown {
+				return v
+			}
+			return best
 		}
 		if inner == nil && turnedDown(text(err)) {
 			return Ignored
