@@ -53,7 +53,10 @@ func (w *walk) of(err error, depth int) Verdict {
 			return Failure
 		}
 		v, settled := look(err, w.looker)
-		if settled {
+		switch {
+		case settled && v == Unknown:
+			return best
+		case settled:
 			return v
 		}
 		best = max(best, v)
