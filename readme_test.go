@@ -343,7 +343,7 @@ func TestReadme_ThePackageTableListsEveryPublicPackage(t *testing.T) {
 		if err != nil || !e.IsDir() {
 			return err
 		}
-		if name := e.Name(); dir != "." && (name == "internal" || name == "examples" || name[0] == '.' || name[0] == '_') {
+		if name := e.Name(); dir != "." && (name == "internal" || name == "testdata" || name == "examples" || name[0] == '.' || name[0] == '_') {
 			return fs.SkipDir
 		}
 		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil && dir != "." {
@@ -1138,4 +1138,27 @@ func exportedNames(t *testing.T, dir string) (names []string) {
 		}
 	}
 	return slices.DeleteFunc(names, func(name string) bool { return !ast.IsExported(name) })
+}
+
+func TestReadme_TenantsBeyondTheLimitShareOneFate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenants := group.NewGroup(func() *circuit.Breaker {
+			return circuit.NewBreaker(circuit.WithFailureRate(0.5, 20, 10*time.Second))
+		}, group.WithLimit(1))
+		tenants.Get("the only one within the limit")
+		healthy, rejected := 0, 0
+		for i := range 3600 {
+			tenant, end := "bad", errors.New("down")
+			if i%3 == 2 {
+				tenant, end = fmt.Sprint("tenant ", i%30), nil
+				healthy++
+			}
+			err := breaker.Run(t.Context(), tenants.Get(tenant), func(context.Context) error { return end })
+			if end == nil && cberrors.IsRejected(err) {
+				rejected++
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		requireReadmeSays(t, "%d of %d calls of healthy tenants were rejected", rejected, healthy)
+	})
 }
