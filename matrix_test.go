@@ -38,8 +38,10 @@ var whoEnds = []struct {
 	row  string // of README's table, for failures; "" for that of the end itself
 }{
 	{"nobody", func(*testing.T) (context.Context, func()) { return clientContext("/op"), func() {} }, ""},
-	{"the caller", func(*testing.T) (context.Context, func()) { return context.WithCancel(clientContext("/op")) },
-		"any failure, but the caller had cancelled the call"},
+	{
+		"the caller", func(*testing.T) (context.Context, func()) { return context.WithCancel(clientContext("/op")) },
+		"any failure, but the caller had cancelled the call",
+	},
 	{"the caller, with a cause", func(*testing.T) (context.Context, func()) {
 		ctx, cancel := context.WithCancelCause(clientContext("/op"))
 		return ctx, func() { cancel(kratoserrors.NotFound("A_SIBLING_FAILED", "")) }
@@ -83,8 +85,10 @@ var whatEnds = []struct {
 	{"503", kratoserrors.ServiceUnavailable("DOWN", ""), 503, 0, "the backend failed"},
 	{"499", kratoserrors.ClientClosed("", ""), 499, 0, "cancelled by somebody else than the caller"},
 	{"gRPC `Canceled`", status.Error(codes.Canceled, ""), 0, 0, "cancelled by somebody else than the caller"},
-	{"refused", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", errors.New("connection refused"))}, 0, 0,
-		"connection refused, reset or timed out; no such host; TLS fails"},
+	{
+		"refused", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", errors.New("connection refused"))}, 0, 0,
+		"connection refused, reset or timed out; no such host; TLS fails",
+	},
 	{"EOF", io.EOF, 0, 0, "the backend hung up: `io.EOF`"},
 	{"404 joined with 503", errors.Join(kratoserrors.NotFound("NO_USER", ""), kratoserrors.ServiceUnavailable("DOWN", "")), 0, 0, "the backend failed"},
 	{"a nil pointer", (*net.OpError)(nil), 0, 0, "a nil pointer as the error"},

@@ -90,7 +90,7 @@ func (anyFailure) Look(err error) (fault.Verdict, bool) {
 	if settled {
 		return v, true
 	}
-	if e, ok := err.(fault.Coded); ok { //nolint:errorlint // fault.Of unwraps
+	if e, ok := err.(fault.Coded); ok {
 		if e.GetCode() == 503 && fault.RejectedHere(e) {
 			return fault.Ignored, true
 		}

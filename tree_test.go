@@ -55,8 +55,8 @@ func (s said) outcome() breaker.Outcome {
 // Errors of people who do not know each other, and of those who mean harm.
 type (
 	foreignAnswer struct{ code codes.Code }
-	nilAnswer     struct{ code codes.Code }
-	nilCoded      struct{ code int32 }
+	nilAnswer     struct{ _ codes.Code }
+	nilCoded      struct{ _ int32 }
 	manySlices    []error
 	holdsSlice    struct{ errs manySlices }
 	noStatus      struct{}
@@ -111,28 +111,65 @@ type leaf struct {
 func leaves() []leaf {
 	_, badJSON := json.Marshal(math.Inf(1))
 	return []leaf{
-		{errors.New("plain"), nothing}, {os.ErrNotExist, nothing}, {manySlices{io.EOF}, nothing}, {holdsSlice{manySlices{io.EOF}}, nothing},
-		{panicsInAs{}, nothing}, {panicsInText{}, nothing}, {panicsInWrap{}, nothing}, {saysYes{}, nothing}, {wrapsNil{}, nothing},
-		{panicsInIs{}, saysFailure}, {panicsInCode{}, saysFailure}, {panicsInGRPC{}, saysFailure}, {wrapsItself{}, saysFailure},
+		{errors.New("plain"), nothing},
+		{os.ErrNotExist, nothing},
+		{manySlices{io.EOF}, nothing},
+		{holdsSlice{manySlices{io.EOF}}, nothing},
+		{panicsInAs{}, nothing},
+		{panicsInText{}, nothing},
+		{panicsInWrap{}, nothing},
+		{saysYes{}, nothing},
+		{wrapsNil{}, nothing},
+		{panicsInIs{}, saysFailure},
+		{panicsInCode{}, saysFailure},
+		{panicsInGRPC{}, saysFailure},
+		{wrapsItself{}, saysFailure},
 		{noStatus{}, nothing},
-		{kratoserrors.New(200, "", ""), saysSuccess}, {kratoserrors.New(404, "NO_USER", ""), saysSuccess}, {kratoserrors.New(10001, "", ""), saysSuccess},
-		{kratoserrors.New(499, "", ""), saysFailure}, {kratoserrors.New(500, "", ""), saysFailure}, {kratoserrors.New(501, "", ""), saysIgnored},
-		{kratoserrors.New(502, "", ""), saysFailure}, {kratoserrors.New(503, "CIRCUITBREAKER", ""), saysFailure},
+		{kratoserrors.New(200, "", ""), saysSuccess},
+		{kratoserrors.New(404, "NO_USER", ""), saysSuccess},
+		{kratoserrors.New(10001, "", ""), saysSuccess},
+		{kratoserrors.New(499, "", ""), saysFailure},
+		{kratoserrors.New(500, "", ""), saysFailure},
+		{kratoserrors.New(501, "", ""), saysIgnored},
+		{kratoserrors.New(502, "", ""), saysFailure},
+		{kratoserrors.New(503, "CIRCUITBREAKER", ""), saysFailure},
 		{kratoserrors.New(404, "", "").WithCause(kratoserrors.New(503, "", "")), saysSuccess}, // an answer ends the search
 		{kratoserrors.New(503, "", "").WithCause(rejection()), saysFailure},
 		{kratoserrors.New(503, "CIRCUITBREAKER", "").WithCause(rejection()), saysIgnored},
-		{status.Error(codes.NotFound, ""), saysSuccess}, {status.Error(codes.Unavailable, ""), saysFailure}, {status.Error(codes.Canceled, ""), saysFailure},
-		{status.Error(codes.Unimplemented, ""), saysIgnored}, {status.Error(codes.ResourceExhausted, ""), saysSuccess},
+		{status.Error(codes.NotFound, ""), saysSuccess},
+		{status.Error(codes.Unavailable, ""), saysFailure},
+		{status.Error(codes.Canceled, ""), saysFailure},
+		{status.Error(codes.Unimplemented, ""), saysIgnored},
+		{status.Error(codes.ResourceExhausted, ""), saysSuccess},
 		{status.Error(codes.Internal, "grpc: error while marshaling: x"), saysIgnored},
-		{foreignAnswer{codes.NotFound}, saysSuccess}, {foreignAnswer{codes.DataLoss}, saysFailure}, {foreignAnswer{99}, nothing},
-		{(*net.OpError)(nil), saysFailure}, {(*url.Error)(nil), saysFailure}, {(*fs.PathError)(nil), saysFailure}, {(*net.DNSError)(nil), saysFailure},
-		{(*kratoserrors.Error)(nil), saysFailure}, {(*nilAnswer)(nil), saysFailure}, {(*nilCoded)(nil), saysFailure}, {(*breaker.RejectedError)(nil), saysFailure},
-		{context.Canceled, saysFailure}, {context.DeadlineExceeded, saysFailure}, {os.ErrDeadlineExceeded, saysFailure},
-		{io.EOF, saysFailure}, {io.ErrUnexpectedEOF, saysFailure},
-		{syscall.ECONNREFUSED, saysFailure}, {&net.OpError{Op: "dial", Err: errors.New("refused")}, saysFailure}, {&net.OpError{Op: "read", Err: io.EOF}, saysFailure},
-		{&net.DNSError{Err: "no such host", IsNotFound: true}, saysFailure}, {&net.DNSError{Err: "unknown port"}, saysIgnored}, {&net.AddrError{Err: "invalid port"}, saysIgnored},
-		{rejection(), saysIgnored}, {cberrors.NotAllowed(rejection()), saysIgnored}, {aegis.ErrNotAllowed, saysIgnored},
-		{breaker.NotSent(kratoserrors.New(401, "", "")), saysIgnored}, {badJSON, saysIgnored}, {&url.Error{Op: "parse", Err: io.EOF}, saysIgnored},
+		{foreignAnswer{codes.NotFound}, saysSuccess},
+		{foreignAnswer{codes.DataLoss}, saysFailure},
+		{foreignAnswer{99}, nothing},
+		{(*net.OpError)(nil), saysFailure},
+		{(*url.Error)(nil), saysFailure},
+		{(*fs.PathError)(nil), saysFailure},
+		{(*net.DNSError)(nil), saysFailure},
+		{(*kratoserrors.Error)(nil), saysFailure},
+		{(*nilAnswer)(nil), saysFailure},
+		{(*nilCoded)(nil), saysFailure},
+		{(*breaker.RejectedError)(nil), saysFailure},
+		{context.Canceled, saysFailure},
+		{context.DeadlineExceeded, saysFailure},
+		{os.ErrDeadlineExceeded, saysFailure},
+		{io.EOF, saysFailure},
+		{io.ErrUnexpectedEOF, saysFailure},
+		{syscall.ECONNREFUSED, saysFailure},
+		{&net.OpError{Op: "dial", Err: errors.New("refused")}, saysFailure},
+		{&net.OpError{Op: "read", Err: io.EOF}, saysFailure},
+		{&net.DNSError{Err: "no such host", IsNotFound: true}, saysFailure},
+		{&net.DNSError{Err: "unknown port"}, saysIgnored},
+		{&net.AddrError{Err: "invalid port"}, saysIgnored},
+		{rejection(), saysIgnored},
+		{cberrors.NotAllowed(rejection()), saysIgnored},
+		{aegis.ErrNotAllowed, saysIgnored},
+		{breaker.NotSent(kratoserrors.New(401, "", "")), saysIgnored},
+		{badJSON, saysIgnored},
+		{&url.Error{Op: "parse", Err: io.EOF}, saysIgnored},
 		{errors.New(`net/http: invalid method "A B"`), saysIgnored},
 	}
 }
@@ -309,7 +346,7 @@ var everyAdapter = map[string]func(ctx context.Context, b *recorder, end func() 
 		rt := breakerhttp.NewTransport(roundTripper(func(*http.Request) (*http.Response, error) { return nil, end() }),
 			breakerhttp.WithGroup(group.NewGroup(func() *recorder { return b })))
 		req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://backend:80", nil)
-		_, err := rt.RoundTrip(req) //nolint:bodyclose // there is none
+		_, err := rt.RoundTrip(req)
 		return err
 	},
 }

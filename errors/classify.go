@@ -166,9 +166,9 @@ func (t *table) classify(err error) breaker.Outcome {
 	}
 	switch soundness(err) {
 	case ofKratos:
-		return t.outcomeOf(t.kratos(err.(fault.Coded))) //nolint:errorlint // it is not wrapped
+		return t.outcomeOf(t.kratos(err.(fault.Coded)))
 	case ofGRPC:
-		v, _ := t.status(err.(interface{ GRPCStatus() *status.Status }).GRPCStatus()) //nolint:errorlint // it is not wrapped
+		v, _ := t.status(err.(interface{ GRPCStatus() *status.Status }).GRPCStatus())
 		return t.outcomeOf(v)
 	}
 	switch e := err.(type) { //nolint:errorlint // it is not wrapped
@@ -277,7 +277,7 @@ func ClassifyKratos(err error) breaker.Outcome {
 	}
 	code := int32(500) // what Kratos takes an error for that it does not know
 	known := fault.Find(err, func(err error) bool {
-		e, ok := err.(fault.Coded) //nolint:errorlint // Find unwraps
+		e, ok := err.(fault.Coded)
 		if ok && !fault.IsNil(err) {
 			code = e.GetCode()
 		}
@@ -285,7 +285,7 @@ func ClassifyKratos(err error) breaker.Outcome {
 	})
 	if !known {
 		fault.Find(err, func(err error) bool {
-			e, ok := err.(interface{ GRPCStatus() *status.Status }) //nolint:errorlint // Find unwraps
+			e, ok := err.(interface{ GRPCStatus() *status.Status })
 			if ok && !fault.IsNil(err) && e.GRPCStatus() != nil {
 				code = httpStatusOf(e.GRPCStatus().Code())
 			}

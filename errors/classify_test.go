@@ -407,7 +407,9 @@ func TestOutcomeOf_ASuccessAndWhatIsIgnoredStayWhatTheyAre(t *testing.T) {
 // golang.org/x/sync/errgroup gives the first error of the group as cause.
 func TestOutcomeOf_TheCauseOfTheCallersCancellationIsIgnoredWhateverItIs(t *testing.T) {
 	for _, cause := range []error{
-		errPlain, context.Canceled, io.EOF, io.ErrUnexpectedEOF, manyErrors{errPlain}, around{many{"shut down"}},
+		errPlain, context.Canceled, io.EOF, io.ErrUnexpectedEOF,
+		manyErrors{errPlain},
+		around{many{"shut down"}},
 		&url.Error{Op: "Get", URL: "http://a-sibling", Err: context.DeadlineExceeded},
 		kratosError(404, "NO_SUCH_USER"), kratosError(503, "DOWN"), kratosError(10001, "BUSINESS"),
 		status.Error(codes.NotFound, "no such user"), status.Error(codes.Unavailable, "down"),

@@ -115,8 +115,6 @@ const (
 	streamMethod = "/test.Service/Stream"
 )
 
-var streamDesc = grpc.StreamDesc{StreamName: "Stream", ServerStreams: true}
-
 // testService is a service of one unary method, and of one that answers with a
 // stream of one message.
 var testService = grpc.ServiceDesc{

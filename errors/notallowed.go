@@ -132,7 +132,7 @@ func textOf(cause error) string {
 
 // isRejection reports whether target has the code and the reason of a rejection.
 func isRejection(target error) bool {
-	e, ok := target.(fault.Coded) //nolint:errorlint // as errors.Is wants it
+	e, ok := target.(fault.Coded)
 	return ok && !fault.IsNil(target) && e.GetCode() == rejectedCode && e.GetReason() == rejectedReason
 }
 
@@ -184,7 +184,7 @@ func RetryAfter(err error) (d time.Duration, ok bool) {
 	})
 	if !rejected {
 		fault.Find(err, func(err error) bool {
-			e, ok := err.(interface{ GRPCStatus() *status.Status }) //nolint:errorlint // Find unwraps
+			e, ok := err.(interface{ GRPCStatus() *status.Status })
 			if !ok || fault.IsNil(err) {
 				return false
 			}

@@ -25,6 +25,7 @@ func newRecorder() *recorder { return &recorder{make(chan breaker.Result, 1000)}
 func (r *recorder) Acquire() (breaker.Permit, error) {
 	return breaker.NewPermit(r, breaker.Ticket{}), nil
 }
+
 func (r *recorder) Settle(t breaker.Ticket, o breaker.Outcome) {
 	r.SettleResult(t, breaker.Result{Outcome: o})
 }

@@ -15,7 +15,7 @@ func Gone(ctx context.Context) bool {
 	if ctx == nil {
 		return false
 	}
-	switch ctx.Err() { //nolint:errorlint // contexts return these
+	switch ctx.Err() {
 	case nil, context.DeadlineExceeded:
 		return false
 	}
@@ -97,7 +97,7 @@ const clientClosedRequest = 499 // nginx' and Kratos' word for a cancelled call
 
 // answer returns the code of an error that is an answer: of Kratos, or of gRPC.
 func answer(err error) (code int64, grpc, ok bool) {
-	if e, ok := err.(Coded); ok { //nolint:errorlint // of one error
+	if e, ok := err.(Coded); ok {
 		return int64(e.GetCode()), false, true
 	}
 	code, _, ok = GRPC(err)
@@ -151,7 +151,7 @@ func (unsent) Look(err error) (Verdict, bool) {
 	if settled {
 		return v, true
 	}
-	e, isCoded := err.(Coded) //nolint:errorlint // Of unwraps
+	e, isCoded := err.(Coded)
 	if isCoded {
 		if e.GetCode() == 503 && RejectedHere(e) {
 			return Ignored, true

@@ -66,7 +66,7 @@ func saysRejected(err error) bool {
 	if err == circuitbreaker.ErrNotAllowed { //nolint:errorlint // of one error
 		return true
 	}
-	e, ok := err.(interface{ Is(error) bool }) //nolint:errorlint // of one error
+	e, ok := err.(interface{ Is(error) bool })
 	return ok && !IsNil(err) && e.Is(circuitbreaker.ErrNotAllowed) && !e.Is(errNobody)
 }
 

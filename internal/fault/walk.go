@@ -60,7 +60,7 @@ func (w *walk) of(err error, depth int) Verdict {
 			return v
 		}
 		best = max(best, v)
-		inner, several := unwrap(err)
+		several, inner := unwrap(err)
 		if several != nil {
 			if v := w.ofSeveral(several, depth+1); v != Unknown {
 				return v
@@ -110,7 +110,7 @@ func find(err error, f func(error) bool, depth int, left *int) bool {
 		if ask(err, f) {
 			return true
 		}
-		inner, several := unwrap(err)
+		several, inner := unwrap(err)
 		for _, e := range several {
 			if find(e, f, depth+1, left) {
 				return true
@@ -137,10 +137,10 @@ func IsNil(err error) bool {
 }
 
 // unwrap returns what err wraps: one error, or several, or nothing.
-func unwrap(err error) (one error, several []error) {
+func unwrap(err error) (several []error, one error) {
 	defer func() {
 		if recover() != nil {
-			one, several = nil, nil
+			several, one = nil, nil
 		}
 	}()
 	if IsNil(err) {
@@ -148,9 +148,9 @@ func unwrap(err error) (one error, several []error) {
 	}
 	switch e := err.(type) { //nolint:errorlint // this is what the others are made of
 	case interface{ Unwrap() error }:
-		return e.Unwrap(), nil
-	case interface{ Unwrap() []error }:
 		return nil, e.Unwrap()
+	case interface{ Unwrap() []error }:
+		return e.Unwrap(), nil
 	}
 	return nil, nil
 }

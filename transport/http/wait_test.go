@@ -58,7 +58,7 @@ func TestWait_OfAStreamAndOfACallerWhoDawdlesIsNotSlow(t *testing.T) {
 					return &http.Response{StatusCode: 200, Header: h, Body: &trickle{row.every, 5}, Request: req}, nil
 				}), with(b), breakerhttp.WithBody())
 				for range 4 {
-					resp, err := rt.RoundTrip(get(t))
+					resp, err := rt.RoundTrip(get(t)) //nolint:bodyclose // it is read to its end
 					require.NoError(t, err)
 					for err == nil {
 						time.Sleep(row.pause)
@@ -82,7 +82,7 @@ func TestWait_OfAStreamAndOfACallerWhoDawdlesIsNotSlow(t *testing.T) {
 func TestPanic_OfAListenerWithoutACallerIsMetByTheNext(t *testing.T) {
 	errListener := errors.New("the listener is broken")
 	for name, next := range map[string]func(rt http.RoundTripper, other, own *http.Response){
-		"request":       func(rt http.RoundTripper, _, _ *http.Response) { _, _ = rt.RoundTrip(get(t)) },
+		"request":       func(rt http.RoundTripper, _, _ *http.Response) { _, _ = roundTrip(rt, get(t)) },
 		"read":          func(_ http.RoundTripper, other, _ *http.Response) { _, _ = other.Body.Read(make([]byte, 1)) },
 		"close":         func(_ http.RoundTripper, other, _ *http.Response) { _ = other.Body.Close() },
 		"its own close": func(_ http.RoundTripper, _, own *http.Response) { _ = own.Body.Close() },
@@ -109,7 +109,7 @@ func TestPanic_OfAListenerWithoutACallerIsMetByTheNext(t *testing.T) {
 				next(rt, other, resp)
 				return false
 			}, patience, time.Millisecond)
-			require.NotPanics(t, func() { _, _ = rt.RoundTrip(get(t)) }, "once")
+			require.NotPanics(t, func() { _, _ = roundTrip(rt, get(t)) }, "once")
 		})
 	}
 }
