@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"runtime"
 	"testing"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/circuit"
 	"github.com/kratos-breaker/breaker/internal/breakertest"
 	"github.com/kratos-breaker/breaker/sre"
 )
@@ -588,5 +591,54 @@ func TestDo_AllocatesNothingWithOptionsMadeOnce(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) { require.Zero(t, testing.AllocsPerRun(1000, call)) })
+	}
+}
+
+// A cache that misses looked like one that is down: 608 of 824 calls were rejected.
+func TestRegression_AnAnswerThatIsAnErrorOpenedTheBreaker(t *testing.T) {
+	errMiss, errNoRows := errors.New("redis: nil"), errors.New("sql: no rows in result set")
+	answers := breaker.WithClassifier(func(err error) breaker.Outcome {
+		if errors.Is(err, errMiss) || errors.Is(err, errNoRows) {
+			return breaker.Success
+		}
+		return breaker.OutcomeOf(context.Background(), err, nil)
+	})
+	b := circuit.NewBreaker()
+	for i := range 1000 {
+		end := []error{errMiss, fmt.Errorf("get: %w", errMiss), errNoRows, errMiss, nil}[i%5]
+		require.Equal(t, end, breaker.Run(t.Context(), b, func(context.Context) error { return end }, answers))
+	}
+	breakertest.RequireTotals(t, b, breaker.Totals{Success: 1000})
+	for range 5 {
+		_ = breaker.Run(t.Context(), b, func(context.Context) error { return errBackend }, answers)
+	}
+	require.Equal(t, breaker.Open, b.Snapshot().State)
+}
+
+// A caller with no time left made no call of it, and the breaker took that for the
+// backend's slowness.
+func TestRegression_ADeadlineThatHadPassedBeforeTheCallOpenedTheBreaker(t *testing.T) {
+	for _, end := range []error{context.DeadlineExceeded, fmt.Errorf("call: %w", context.DeadlineExceeded), os.ErrDeadlineExceeded, errBackend, coded{code: 504}} {
+		b := circuit.NewBreaker()
+		for range 5 {
+			require.Equal(t, end, breaker.Run(expired(t), b, func(context.Context) error { return end }))
+		}
+		require.Equal(t, breaker.Closed, b.Snapshot().State)
+		breakertest.RequireTotals(t, b, breaker.Totals{Ignored: 5})
+	}
+}
+
+// A retry over nodes, each with a breaker, inside of the operation's breaker.
+func TestRegression_AFailureJoinedWithARejectionWasIgnored(t *testing.T) {
+	for _, end := range []error{
+		errors.Join(rejection(), coded{code: 503}), errors.Join(coded{code: 503}, rejection()), errors.Join(rejection(), io.EOF),
+		fmt.Errorf("%w, then %w", rejection(), os.ErrDeadlineExceeded), errors.Join(breaker.NotSent(errBackend), context.DeadlineExceeded),
+	} {
+		require.Equal(t, breaker.Failure, breaker.OutcomeOf(t.Context(), end, nil), "%v", end)
+	}
+	for _, end := range []error{
+		errors.Join(rejection(), rejection()), errors.Join(errors.New("all nodes failed"), rejection()), fmt.Errorf("%w: %w", errBackend, rejection()),
+	} {
+		require.Equal(t, breaker.Ignored, breaker.OutcomeOf(t.Context(), end, nil), "%v", end)
 	}
 }

@@ -38,8 +38,8 @@ import (
 // message that it sent, or after CloseSend if there is only one answer. The life of the
 // stream and the caller's own pauses do not count.
 //
-// A stream with up to three call options costs two allocations more; its messages
-// cost nothing without WithStreamSuccessAfter and without such a breaker.
+// A stream with up to three call options costs two allocations more, and one more with
+// WithStreamSuccessAfter or such a breaker; without them its messages cost nothing.
 func StreamClientInterceptor(opts ...Option) grpc.StreamClientInterceptor {
 	o := newOptions("StreamClientInterceptor", opts)
 	return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, callOpts ...grpc.CallOption) (grpc.ClientStream, error) {
@@ -55,7 +55,7 @@ func StreamClientInterceptor(opts ...Option) grpc.StreamClientInterceptor {
 		}
 		e := &ending{options: o, permit: p, ctx: ctx, cc: cc, classify: o.classifier(rule)}
 		if o.successAfter > 0 {
-			e.asked = time.Now()
+			e.watched = &watched{ending: e, asked: time.Now()}
 		}
 		returned := false
 		defer func() {
@@ -74,21 +74,22 @@ func StreamClientInterceptor(opts ...Option) grpc.StreamClientInterceptor {
 			o.panics.Throw()
 			return s, err
 		}
-		e.timed = p.Pause()
-		if o.successAfter == 0 && !e.timed {
+		timed := p.Pause()
+		switch {
+		case e.watched == nil && !timed:
 			return s, nil
+		case e.watched == nil:
+			e.watched = &watched{ending: e}
 		}
-		e.ClientStream, e.oneAnswer = s, desc != nil && !desc.ServerStreams
-		return e, nil
+		w := e.watched
+		w.ClientStream, w.timed, w.oneAnswer = s, timed, desc != nil && !desc.ServerStreams
+		return w, nil
 	}
 }
 
 // ending settles the permit of a stream once, whoever comes first to tell how
 // it ended.
 type ending struct {
-	grpc.ClientStream // if its messages are looked at
-	waiting
-
 	options  *options
 	permit   breaker.Permit
 	ctx      context.Context
@@ -96,8 +97,7 @@ type ending struct {
 	cc       *grpc.ClientConn
 	classify breaker.Classifier
 	state    atomic.Uint32
-
-	asked time.Time // with successAfter
+	watched  *watched // with successAfter
 
 	callOpts [4]grpc.CallOption // usually enough
 }
@@ -149,40 +149,48 @@ func (e *ending) received() {
 }
 
 func (e *ending) isLasting() bool {
-	return e.options.successAfter > 0 && time.Since(e.asked) >= e.options.successAfter
+	return e.options.successAfter > 0 && time.Since(e.watched.asked) >= e.options.successAfter
+}
+
+// watched is a stream whose messages are looked at.
+type watched struct {
+	grpc.ClientStream
+	waiting
+	ending *ending
+	asked  time.Time // with successAfter
 }
 
 // RecvMsg receives a message.
-func (e *ending) RecvMsg(m any) error {
-	e.await(e.permit)
-	err := e.ClientStream.RecvMsg(m)
-	e.arrived(e.permit)
+func (w *watched) RecvMsg(m any) error {
+	w.await(w.ending.permit)
+	err := w.ClientStream.RecvMsg(m)
+	w.arrived(w.ending.permit)
 	if err == nil {
-		e.received()
+		w.ending.received()
 	}
 	return err
 }
 
 // Header waits for the header.
-func (e *ending) Header() (metadata.MD, error) {
-	e.await(e.permit)
-	md, err := e.ClientStream.Header()
-	e.arrived(e.permit)
+func (w *watched) Header() (metadata.MD, error) {
+	w.await(w.ending.permit)
+	md, err := w.ClientStream.Header()
+	w.arrived(w.ending.permit)
 	return md, err
 }
 
 // SendMsg sends a message.
-func (e *ending) SendMsg(m any) error {
-	err := e.ClientStream.SendMsg(m)
-	if !e.oneAnswer {
-		e.due(e.permit)
+func (w *watched) SendMsg(m any) error {
+	err := w.ClientStream.SendMsg(m)
+	if !w.oneAnswer {
+		w.due(w.ending.permit)
 	}
 	return err
 }
 
 // CloseSend says that no message follows.
-func (e *ending) CloseSend() error {
-	err := e.ClientStream.CloseSend()
-	e.due(e.permit)
+func (w *watched) CloseSend() error {
+	err := w.ClientStream.CloseSend()
+	w.due(w.ending.permit)
 	return err
 }

@@ -37,8 +37,8 @@ type body struct {
 	state atomic.Uint32
 	stop  func() bool // makes the end of ctx nobody's business
 
-	trailer *http.Header // of the response, once it has been read
-	waits   bool         // whether a Read is time that the breaker looks at
+	resp  *http.Response // for its trailer, once it has been read
+	waits bool           // whether a Read is time that the breaker looks at
 }
 
 const (
@@ -49,7 +49,7 @@ const (
 
 // watch returns the body of resp, which from now on settles the call.
 func (c *call) watch(resp *http.Response) io.ReadCloser {
-	b := &body{ReadCloser: resp.Body, call: *c, ctx: c.req.Context(), trailer: &resp.Trailer}
+	b := &body{ReadCloser: resp.Body, call: *c, ctx: c.req.Context(), resp: resp}
 	b.waits = c.permit.Pause() && !isStream(resp.Header)
 	if b.ctx.Done() != nil {
 		b.stop = context.AfterFunc(b.ctx, b.expire)
@@ -95,9 +95,11 @@ func (b *body) read(p []byte) (int, error) {
 // end settles the call at the end of the body, which may have the status of gRPC
 // behind it.
 func (b *body) end() {
-	if isGRPC, err := errors.FromGRPCHeader(*b.trailer); isGRPC && err != nil {
-		b.settleAs(breaker.Result{Outcome: breaker.Failure, Err: err}, func() breaker.Result { return b.call.resultOfStatus(err) })
-		return
+	for _, h := range []http.Header{b.resp.Trailer, b.resp.Header} {
+		if isGRPC, err := errors.FromGRPCHeader(h); isGRPC && err != nil {
+			b.settleAs(breaker.Result{Outcome: breaker.Failure, Err: err}, func() breaker.Result { return b.call.resultOfStatus(err) })
+			return
+		}
 	}
 	b.settle(breaker.Success, nil)
 }

@@ -186,7 +186,11 @@ func (t *transport) send(c call) (resp *http.Response, err error) {
 		resp.Body = c.watch(resp)
 	} else {
 		settled = true
-		adapter.Settle(c.permit, result)
+		if result.Outcome == breaker.Success && result.RetryAfter == 0 { // nearly every call
+			c.permit.Done(breaker.Success)
+		} else {
+			c.permit.DoneWith(result)
+		}
 	}
 	returned = true
 	return resp, err
@@ -194,7 +198,8 @@ func (t *transport) send(c call) (resp *http.Response, err error) {
 
 // resultOf returns what the header of resp says.
 func (c *call) resultOf(resp *http.Response) (r breaker.Result) {
-	if resp.StatusCode == http.StatusOK && (c.rule != nil || c.t.response == nil) {
+	// A response of gRPC that has its status in the header has no body.
+	if resp.StatusCode == http.StatusOK && resp.ContentLength == 0 && (c.rule != nil || c.t.response == nil) {
 		if isGRPC, err := errors.FromGRPCHeader(resp.Header); isGRPC && err != nil {
 			return c.resultOfStatus(err)
 		}
