@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"net/http"
 	"testing"
 	"time"
 
 	"github.com/go-kratos/aegis/circuitbreaker"
 	aegissre "github.com/go-kratos/aegis/circuitbreaker/sre"
+	kratosconfig "github.com/go-kratos/kratos/v2/config"
 	kratoserrors "github.com/go-kratos/kratos/v2/errors"
 	"github.com/go-kratos/kratos/v2/middleware"
 	kratoscb "github.com/go-kratos/kratos/v2/middleware/circuitbreaker"
@@ -16,11 +18,16 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/circuit"
+	"github.com/kratos-breaker/breaker/config"
+	configkratos "github.com/kratos-breaker/breaker/config/kratos"
 	cberrors "github.com/kratos-breaker/breaker/errors"
 	"github.com/kratos-breaker/breaker/group"
 	"github.com/kratos-breaker/breaker/internal/breakertest"
 	cbmiddleware "github.com/kratos-breaker/breaker/middleware/circuitbreaker"
+	"github.com/kratos-breaker/breaker/middleware/endpoint"
 	"github.com/kratos-breaker/breaker/sre"
+	breakergrpc "github.com/kratos-breaker/breaker/transport/grpc"
 )
 
 // What users have in their code has these types; a change of one breaks them.
@@ -96,6 +103,35 @@ var (
 	_ func(*group.Group[int]) iter.Seq2[string, int]            = (*group.Group[int]).All
 	_ func(*group.Group[int]) (int, bool)                       = (*group.Group[int]).Overflow
 	_ func(*group.Group[int]) uint64                            = (*group.Group[int]).Overflows
+)
+
+// Whose fault the end of a call is.
+var (
+	_ func(context.Context, error, breaker.Classifier) breaker.Outcome = breaker.OutcomeOf
+	_ func(error) error                                                = breaker.NotSent
+	_ error                                                            = breaker.ErrNotAllowed
+	_ func(func(int, error) breaker.Outcome) breaker.Option            = breaker.WithResultClassifier[int]
+	_ bool                                                             = breaker.Result{}.NotSent
+	_ func(breaker.Permit) bool                                        = breaker.Permit.Pause
+	_ func(breaker.Permit)                                             = breaker.Permit.Resume
+	_ func(http.Header) (bool, error)                                  = cberrors.FromGRPCHeader
+	_ func() circuit.Option                                            = circuit.WithSlowCallsOnly
+	_ func(kratosconfig.Config) config.Source                          = configkratos.Source
+)
+
+// middleware/endpoint: the same for any function of the shape.
+type (
+	keyOf = func(ctx context.Context, req any) (transport, key string, ok bool)
+	reply = func(ctx context.Context, req, reply any, err error) breaker.Outcome
+)
+
+var (
+	_ func(keyOf, ...endpoint.Option) func(middleware.Handler) middleware.Handler = endpoint.New[middleware.Handler]
+	_ func(func(*breaker.RejectedError) error) endpoint.Option                    = endpoint.WithRejection
+	_ func(reply) endpoint.Option                                                 = endpoint.WithReplyClassifier
+	_ func(reply) cbmiddleware.Option                                             = cbmiddleware.WithReplyClassifier
+	_ func(reply) breakergrpc.Option                                              = breakergrpc.WithReplyClassifier
+	_ func(func(context.Context, error) bool) endpoint.Option                     = endpoint.WithNotSent
 )
 
 // errors: what an error says.
