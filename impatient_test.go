@@ -34,7 +34,7 @@ func TestRegression_ABackendThatHangsBehindCallersWhoLeaveWasNeverSeen(t *testin
 			rt := breakerhttp.NewTransport(roundTripper(func(*http.Request) (*http.Response, error) { return nil, backend() }),
 				breakerhttp.WithGroup(group.NewGroup(func() *circuit.Breaker { return b })))
 			req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://backend:80", nil)
-			_, err := rt.RoundTrip(req)
+			_, err := rt.RoundTrip(req) //nolint:bodyclose // there is none
 			return err
 		},
 		"interceptor": func(ctx context.Context, b *circuit.Breaker, backend func() error) error {
