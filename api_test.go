@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"net/http"
 	"testing"
 	"time"
 
 	"github.com/go-kratos/aegis/circuitbreaker"
 	aegissre "github.com/go-kratos/aegis/circuitbreaker/sre"
+	kratosconfig "github.com/go-kratos/kratos/v2/config"
 	kratoserrors "github.com/go-kratos/kratos/v2/errors"
 	"github.com/go-kratos/kratos/v2/middleware"
 	kratoscb "github.com/go-kratos/kratos/v2/middleware/circuitbreaker"
@@ -16,11 +18,16 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/circuit"
+	"github.com/kratos-breaker/breaker/config"
+	configkratos "github.com/kratos-breaker/breaker/config/kratos"
 	cberrors "github.com/kratos-breaker/breaker/errors"
 	"github.com/kratos-breaker/breaker/group"
 	"github.com/kratos-breaker/breaker/internal/breakertest"
 	cbmiddleware "github.com/kratos-breaker/breaker/middleware/circuitbreaker"
+	"github.com/kratos-breaker/breaker/middleware/endpoint"
 	"github.com/kratos-breaker/breaker/sre"
+	breakergrpc "github.com/kratos-breaker/breaker/transport/grpc"
 )
 
 // What users have in their code has these types; a change of one breaks them.
@@ -98,18 +105,50 @@ var (
 	_ func(*group.Group[int]) uint64                            = (*group.Group[int]).Overflows
 )
 
+// Whose fault the end of a call is.
+var (
+	_ func(context.Context, error, breaker.Classifier) breaker.Outcome = breaker.OutcomeOf
+	_ func(error) error                                                = breaker.NotSent
+	_ error                                                            = breaker.ErrNotAllowed
+	_ func(func(int, error) breaker.Outcome) breaker.Option            = breaker.WithResultClassifier[int]
+	_ bool                                                             = breaker.Result{}.NotSent
+	_ func(breaker.Permit) bool                                        = breaker.Permit.Pause
+	_ func(breaker.Permit)                                             = breaker.Permit.Resume
+	_ func(http.Header) (bool, error)                                  = cberrors.FromGRPCHeader
+	_ func() circuit.Option                                            = circuit.WithSlowCallsOnly
+	_ func(kratosconfig.Config) config.Source                          = configkratos.Source
+)
+
+// middleware/endpoint: the same for any function of the shape.
+type (
+	keyOf = func(ctx context.Context, req any) (transport, key string, ok bool)
+	reply = func(ctx context.Context, req, reply any, err error) breaker.Outcome
+)
+
+var (
+	_ func(keyOf, ...endpoint.Option) func(middleware.Handler) middleware.Handler = endpoint.New[middleware.Handler]
+	_ func(func(*breaker.RejectedError) error) endpoint.Option                    = endpoint.WithRejection
+	_ func(reply) endpoint.Option                                                 = endpoint.WithReplyClassifier
+	_ func(reply) cbmiddleware.Option                                             = cbmiddleware.WithReplyClassifier
+	_ func(reply) breakergrpc.Option                                              = breakergrpc.WithReplyClassifier
+	_ func(func(context.Context, error) bool) endpoint.Option                     = endpoint.WithNotSent
+)
+
 // errors: what an error says.
 var (
-	_ *kratoserrors.Error                                  = cberrors.ErrNotAllowed
+	_ error                                                = cberrors.ErrNotAllowed
 	_ breaker.Classifier                                   = cberrors.Classify
 	_ breaker.Classifier                                   = cberrors.ClassifyKratos
-	_ func(context.Context, error) breaker.Outcome         = cberrors.ClassifyCall
+	_ func(error) bool                                     = cberrors.IsNotSent
+	_ func(int) error                                      = cberrors.FromHTTPStatus
+	_ func(int) breaker.Outcome                            = cberrors.ClassifyHTTPStatus
 	_ func(...cberrors.Option) breaker.Classifier          = cberrors.NewClassifier
 	_ func(breaker.Outcome, ...int) cberrors.Option        = cberrors.WithHTTPStatus
 	_ func(breaker.Outcome, ...codes.Code) cberrors.Option = cberrors.WithGRPCCode
 	_ func(breaker.Outcome, ...string) cberrors.Option     = cberrors.WithReason
 	_ func() cberrors.Option                               = cberrors.WithOverload
-	_ func(*breaker.RejectedError) error                   = cberrors.NotAllowed
+	_ func(error) error                                    = cberrors.NotAllowed
+	_ func(error) error                                    = cberrors.NotAllowedWithDetails
 	_ func(error) bool                                     = cberrors.IsRejected
 	_ func(error) (time.Duration, bool)                    = cberrors.RetryAfter
 )

@@ -13,6 +13,9 @@ import (
 // to. Where there is a choice, use [Acquirer].
 type CircuitBreaker = circuitbreaker.CircuitBreaker
 
+// ErrNotAllowed is what every rejection is by errors.Is. It is aegis'.
+var ErrNotAllowed = circuitbreaker.ErrNotAllowed
+
 // Acquirer hands out permits.
 type Acquirer interface {
 	// Acquire asks for the right to make one call. The error is nil or a

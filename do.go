@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/go-kratos/aegis/circuitbreaker"
+	"github.com/kratos-breaker/breaker/internal/fault"
 )
 
 var (
@@ -17,20 +17,41 @@ var (
 // Option configures one [Do] or [Run].
 type Option struct {
 	classify Classifier
+	result   any
 	fallback any
 }
 
-// WithClassifier sets what the error of the function says about the backend.
-// By default nil is a success; ignored are a rejection by another breaker, and
-// context.Canceled or the cause of the cancellation if the caller's context was
-// cancelled; every other error is a failure, context.DeadlineExceeded too. A
-// cancellation by the caller reaches c as context.Canceled. WithClassifier
+// WithClassifier sets what the error of the function says about the backend. By
+// default nil is a success; ignored are a rejection by another breaker, and what
+// says that nothing was sent, as [NotSent] does; every other error is a failure.
+// What a cancellation means is not asked of c: see [OutcomeOf]. WithClassifier
 // panics if c is nil.
+//
+// Errors that are answers have to be told apart by a classifier, or a cache that
+// misses looks like one that is down:
+//
+//	breaker.WithClassifier(func(err error) breaker.Outcome {
+//		if errors.Is(err, redis.Nil) || errors.Is(err, sql.ErrNoRows) {
+//			return breaker.Success
+//		}
+//		return cberrors.Classify(err)
+//	})
 func WithClassifier(c Classifier) Option {
 	if c == nil {
 		panic("breaker: WithClassifier: the classifier is nil")
 	}
 	return Option{classify: c}
+}
+
+// WithResultClassifier sets what the value and the error of the function say
+// together, for outcomes that are in the value. It comes before [WithClassifier].
+// As there, what a cancellation means is not asked of c. For [Run], T is struct{}.
+// Do panics if its T is another one. WithResultClassifier panics if c is nil.
+func WithResultClassifier[T any](c func(v T, err error) Outcome) Option {
+	if c == nil {
+		panic("breaker: WithResultClassifier: the classifier is nil")
+	}
+	return Option{result: c}
 }
 
 // WithFallback sets what answers for a rejected call, and only for that: a
@@ -56,7 +77,8 @@ func WithRunFallback(f func(ctx context.Context, rejected error) error) Option {
 
 // Do calls fn if a allows it, and settles the permit when fn returns, panics or
 // ends its goroutine. It returns what fn returned, unchanged. A panic is a
-// failure and goes on.
+// failure and goes on. Whose fault the end of the call is, [OutcomeOf] says; if ctx
+// had ended before, it is the caller's.
 //
 // If the call is rejected, fn is not called, and Do returns a *[RejectedError]
 // or what the fallback returns. A handler of a Kratos or gRPC server that passes
@@ -77,11 +99,15 @@ func Do[T any](ctx context.Context, a Acquirer, fn func(context.Context) (T, err
 		if opt.classify != nil {
 			o.classify = opt.classify
 		}
+		if opt.result != nil {
+			o.result = opt.result
+		}
 		if opt.fallback != nil {
 			o.fallback = opt.fallback
 		}
 	}
-	fallback := fallbackOf[T](o)
+	fallback := of[func(context.Context, error) (T, error)]("WithFallback", o.fallback)
+	ofResult := of[func(T, error) Outcome]("WithResultClassifier", o.result)
 	permit, err := a.Acquire()
 	if err != nil {
 		if fallback != nil {
@@ -89,25 +115,28 @@ func Do[T any](ctx context.Context, a Acquirer, fn func(context.Context) (T, err
 		}
 		return zero, err
 	}
-	outcome := Failure // for a panic or Goexit, of the classifier too
-	var failed error
+	result := Result{Outcome: Failure} // for a panic or Goexit, of the classifier too
 	defer func() {
-		if outcome == Success {
+		if result.Outcome == Success {
 			permit.Done(Success)
 			return
 		}
-		permit.DoneWith(Result{Outcome: outcome, Err: failed})
+		permit.DoneWith(result)
 	}()
+	late := ctx.Err() != nil
 	v, err := fn(ctx)
-	failed = err
-	switch {
-	case o.classify == nil:
-		outcome = classify(ctx, err)
-	case canceledByCaller(ctx, err):
-		outcome = o.classify(context.Canceled)
-	default:
-		outcome = o.classify(err)
+	if err == nil && o.classify == nil && ofResult == nil { // nearly every call
+		result.Outcome = Success
+		return v, nil
 	}
+	result.Err = err
+	blamed := late || fault.Gone(ctx)
+	if ofResult != nil {
+		result.Outcome = fault.Decide(ctx, blamed, err, Success, Ignored, func() Outcome { return ofResult(v, err) })
+	} else {
+		result.Outcome = outcomeOf(ctx, blamed, err, o.classify)
+	}
+	result.NotSent = result.Outcome == Ignored && (late || fault.NotSent(err))
 	return v, err
 }
 
@@ -120,31 +149,14 @@ func Run(ctx context.Context, a Acquirer, fn func(context.Context) error, opts .
 	return err
 }
 
-func fallbackOf[T any](o Option) func(context.Context, error) (T, error) {
-	if o.fallback == nil {
-		return nil
+// of returns the function that an option holds, or nil.
+func of[F any](option string, f any) (typed F) {
+	if f == nil {
+		return typed
 	}
-	f, ok := o.fallback.(func(context.Context, error) (T, error))
+	typed, ok := f.(F)
 	if !ok {
-		panic(fmt.Sprintf("breaker: WithFallback: the function is a %T, want a %T", o.fallback, f))
+		panic(fmt.Sprintf("breaker: %s: the function is a %T, want a %T", option, f, typed))
 	}
-	return f
-}
-
-func classify(ctx context.Context, err error) Outcome {
-	switch {
-	case err == nil:
-		return Success
-	case errors.Is(err, circuitbreaker.ErrNotAllowed):
-		return Ignored
-	case canceledByCaller(ctx, err):
-		return Ignored
-	}
-	return Failure
-}
-
-// canceledByCaller reports whether err is the cancellation of ctx or its cause.
-func canceledByCaller(ctx context.Context, err error) bool {
-	return err != nil && ctx.Err() == context.Canceled &&
-		(errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx)))
+	return typed
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"runtime"
 	"testing"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/circuit"
 	"github.com/kratos-breaker/breaker/internal/breakertest"
 	"github.com/kratos-breaker/breaker/sre"
 )
@@ -79,15 +82,15 @@ func TestDo_OutcomesByDefault(t *testing.T) {
 		{"no error", context.Background(), nil, breaker.Success},
 		{"no error for a caller who gave up", breakertest.Canceled(), nil, breaker.Success},
 		{"an error", context.Background(), errBackend, breaker.Failure},
-		{"an error for a caller who gave up", breakertest.Canceled(), errBackend, breaker.Failure},
+		{"an error for a caller who gave up", breakertest.Canceled(), errBackend, breaker.Ignored},
 		{"Canceled for a caller who gave up", breakertest.Canceled(), context.Canceled, breaker.Ignored},
 		{"wrapped Canceled for a caller who gave up", breakertest.Canceled(), fmt.Errorf("call: %w", context.Canceled), breaker.Ignored},
 		{"joined Canceled for a caller who gave up", breakertest.Canceled(), errors.Join(errBackend, context.Canceled), breaker.Ignored},
 		{"Canceled while nobody gave up", context.Background(), context.Canceled, breaker.Failure},
-		{"Canceled after the caller's deadline", expired(t), context.Canceled, breaker.Failure},
+		{"Canceled with a deadline that had passed before", expired(t), context.Canceled, breaker.Ignored},
 		{"DeadlineExceeded", context.Background(), context.DeadlineExceeded, breaker.Failure},
-		{"DeadlineExceeded after the caller's deadline", expired(t), context.DeadlineExceeded, breaker.Failure},
-		{"DeadlineExceeded for a caller who gave up", breakertest.Canceled(), context.DeadlineExceeded, breaker.Failure},
+		{"DeadlineExceeded with a deadline that had passed before", expired(t), context.DeadlineExceeded, breaker.Ignored},
+		{"DeadlineExceeded for a caller who gave up", breakertest.Canceled(), context.DeadlineExceeded, breaker.Ignored},
 		{"rejection by another breaker", context.Background(), rejection(), breaker.Ignored},
 		{"wrapped rejection by another breaker", context.Background(), fmt.Errorf("call: %w", rejection()), breaker.Ignored},
 	} {
@@ -133,7 +136,7 @@ func TestDo_CauseOfTheCallersCancellationIsIgnored(t *testing.T) {
 
 	err = breaker.Run(ctx, b, func(context.Context) error { return errBackend })
 	require.Same(t, errBackend, err)
-	breakertest.RequireTotals(t, b, breaker.Totals{Ignored: 2, Failure: 1})
+	breakertest.RequireTotals(t, b, breaker.Totals{Ignored: 3})
 }
 
 func rejection() *breaker.RejectedError {
@@ -152,32 +155,104 @@ func totalsOf(o breaker.Outcome) breaker.Totals {
 }
 
 func TestDo_ClassifierDecides(t *testing.T) {
-	for _, row := range []struct {
-		says, want breaker.Outcome
-	}{
-		{breaker.Success, breaker.Success},
-		{breaker.Failure, breaker.Failure},
-		{breaker.Ignored, breaker.Ignored},
-		{breaker.Outcome(3), breaker.Failure},
-		{breaker.Outcome(255), breaker.Failure},
-	} {
+	for _, says := range []breaker.Outcome{breaker.Success, breaker.Failure, breaker.Ignored, 3, 255} {
 		for _, end := range []error{nil, errBackend, context.Canceled} {
-			t.Run(fmt.Sprintf("%v for %v", row.says, end), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%v for %v", says, end), func(t *testing.T) {
 				for _, kind := range willing {
 					b, asked := kind.make(), 0
-					says := breaker.WithClassifier(func(err error) breaker.Outcome {
+					classify := breaker.WithClassifier(func(err error) breaker.Outcome {
 						asked++
 						require.Equal(t, end, err)
-						return row.says
+						return says
 					})
-					_, err := breaker.Do(breakertest.Canceled(), b, func(context.Context) (int, error) { return 1, end }, says)
+					_, err := breaker.Do(t.Context(), b, func(context.Context) (int, error) { return 1, end }, classify)
 					require.Equal(t, end, err)
 					require.Equal(t, 1, asked)
-					breakertest.RequireTotals(t, b, totalsOf(row.want))
+					want := says
+					if want > breaker.Failure {
+						want = breaker.Failure
+					}
+					breakertest.RequireTotals(t, b, totalsOf(want))
 				}
 			})
 		}
 	}
+}
+
+// What a cancellation means is not for a classifier to say.
+func TestDo_ClassifierIsAskedOnlyAboutAnswersIfTheCallerIsGone(t *testing.T) {
+	answer := coded{code: 404}
+	for _, row := range []struct {
+		end   error
+		asked bool
+	}{
+		{nil, true},
+		{answer, true},
+		{fmt.Errorf("call: %w", answer), true},
+		{coded{code: 499}, false},
+		{errBackend, false},
+		{context.Canceled, false},
+		{errors.Join(errBackend, context.Canceled), false},
+	} {
+		for _, says := range []breaker.Outcome{breaker.Success, breaker.Failure, breaker.Ignored} {
+			b, asked := sre.NewBreaker(), false
+			_ = breaker.Run(breakertest.Canceled(), b, func(context.Context) error { return row.end },
+				breaker.WithClassifier(func(error) breaker.Outcome {
+					asked = true
+					return says
+				}))
+			require.Equal(t, row.asked, asked, "%v", row.end)
+			want := breaker.Ignored
+			if asked && says == breaker.Success {
+				want = breaker.Success
+			}
+			breakertest.RequireTotals(t, b, totalsOf(want))
+		}
+	}
+}
+
+// coded has the methods of a Kratos error.
+type coded struct{ code int32 }
+
+func (coded) Error() string     { return "an answer" }
+func (c coded) GetCode() int32  { return c.code }
+func (coded) GetReason() string { return "" }
+
+func TestDo_ResultClassifierDecidesBeforeThatOfTheError(t *testing.T) {
+	type reply struct{ code int }
+	byReply := breaker.WithResultClassifier(func(r reply, err error) breaker.Outcome {
+		if err == nil && r.code == 500 {
+			return breaker.Failure
+		}
+		return breaker.Success
+	})
+	never := breaker.WithClassifier(func(error) breaker.Outcome { panic("asked") })
+	for _, row := range []struct {
+		ctx  context.Context
+		code int
+		err  error
+		want breaker.Outcome
+	}{
+		{t.Context(), 0, nil, breaker.Success},
+		{t.Context(), 500, nil, breaker.Failure},
+		{t.Context(), 500, errBackend, breaker.Success},
+		{breakertest.Canceled(), 500, nil, breaker.Ignored},
+		{breakertest.Canceled(), 0, nil, breaker.Success},
+		{breakertest.Canceled(), 0, context.Canceled, breaker.Ignored},
+	} {
+		b := sre.NewBreaker()
+		got, err := breaker.Do(row.ctx, b, func(context.Context) (reply, error) { return reply{row.code}, row.err }, never, byReply)
+		require.Equal(t, row.err, err)
+		require.Equal(t, row.code, got.code)
+		breakertest.RequireTotals(t, b, totalsOf(row.want))
+	}
+	b := sre.NewBreaker()
+	require.PanicsWithValue(t, "breaker: WithResultClassifier: the function is a func(breaker_test.reply, error) breaker.Outcome, "+
+		"want a func(int, error) breaker.Outcome", func() {
+		_, _ = breaker.Do(t.Context(), b, func(context.Context) (int, error) { return 0, nil }, byReply)
+	})
+	require.Panics(t, func() { breaker.WithResultClassifier[int](nil) })
+	breakertest.RequireTotals(t, b, breaker.Totals{})
 }
 
 func TestDo_LastOptionOfAKindCounts(t *testing.T) {
@@ -516,5 +591,54 @@ func TestDo_AllocatesNothingWithOptionsMadeOnce(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) { require.Zero(t, testing.AllocsPerRun(1000, call)) })
+	}
+}
+
+// A cache that misses looked like one that is down: 608 of 824 calls were rejected.
+func TestRegression_AnAnswerThatIsAnErrorOpenedTheBreaker(t *testing.T) {
+	errMiss, errNoRows := errors.New("redis: nil"), errors.New("sql: no rows in result set")
+	answers := breaker.WithClassifier(func(err error) breaker.Outcome {
+		if errors.Is(err, errMiss) || errors.Is(err, errNoRows) {
+			return breaker.Success
+		}
+		return breaker.OutcomeOf(context.Background(), err, nil)
+	})
+	b := circuit.NewBreaker()
+	for i := range 1000 {
+		end := []error{errMiss, fmt.Errorf("get: %w", errMiss), errNoRows, errMiss, nil}[i%5]
+		require.Equal(t, end, breaker.Run(t.Context(), b, func(context.Context) error { return end }, answers))
+	}
+	breakertest.RequireTotals(t, b, breaker.Totals{Success: 1000})
+	for range 5 {
+		_ = breaker.Run(t.Context(), b, func(context.Context) error { return errBackend }, answers)
+	}
+	require.Equal(t, breaker.Open, b.Snapshot().State)
+}
+
+// A caller with no time left made no call of it, and the breaker took that for the
+// backend's slowness.
+func TestRegression_ADeadlineThatHadPassedBeforeTheCallOpenedTheBreaker(t *testing.T) {
+	for _, end := range []error{context.DeadlineExceeded, fmt.Errorf("call: %w", context.DeadlineExceeded), os.ErrDeadlineExceeded, errBackend, coded{code: 504}} {
+		b := circuit.NewBreaker()
+		for range 5 {
+			require.Equal(t, end, breaker.Run(expired(t), b, func(context.Context) error { return end }))
+		}
+		require.Equal(t, breaker.Closed, b.Snapshot().State)
+		breakertest.RequireTotals(t, b, breaker.Totals{Ignored: 5})
+	}
+}
+
+// A retry over nodes, each with a breaker, inside of the operation's breaker.
+func TestRegression_AFailureJoinedWithARejectionWasIgnored(t *testing.T) {
+	for _, end := range []error{
+		errors.Join(rejection(), coded{code: 503}), errors.Join(coded{code: 503}, rejection()), errors.Join(rejection(), io.EOF),
+		fmt.Errorf("%w, then %w", rejection(), os.ErrDeadlineExceeded), errors.Join(breaker.NotSent(errBackend), context.DeadlineExceeded),
+	} {
+		require.Equal(t, breaker.Failure, breaker.OutcomeOf(t.Context(), end, nil), "%v", end)
+	}
+	for _, end := range []error{
+		errors.Join(rejection(), rejection()), errors.Join(errors.New("all nodes failed"), rejection()), fmt.Errorf("%w: %w", errBackend, rejection()),
+	} {
+		require.Equal(t, breaker.Ignored, breaker.OutcomeOf(t.Context(), end, nil), "%v", end)
 	}
 }

@@ -1,6 +1,11 @@
 package breaker
 
-import "fmt"
+import (
+	"context"
+	"fmt"
+
+	"github.com/kratos-breaker/breaker/internal/fault"
+)
 
 // Outcome is what the end of a call says about the backend.
 type Outcome uint8
@@ -32,6 +37,85 @@ func (o Outcome) String() string {
 func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
 // Classifier turns the error of a call into an outcome; a nil error is the end
-// of a call that returned. It is called from many goroutines at once. A
-// classifier that panics makes the call a failure, and the panic goes on.
+// of a call that returned. It is asked about calls whose caller is not to blame,
+// and about answers of the backend, that is errors with a code of Kratos or gRPC:
+// see [OutcomeOf]. It is called from many goroutines at once. A classifier that
+// panics makes the call a failure, and the panic goes on.
 type Classifier func(err error) Outcome
+
+// OutcomeOf returns what the end of a call says about the backend, for whoever
+// settles permits by hand. ctx is the context that the caller made the call with,
+// err how the call ended, and c says what an error means; a nil c is the default
+// of [Do].
+//
+// It says first whose fault it is. If the caller has cancelled ctx by now, all but
+// a success is ignored, and c is only asked about a nil error and about answers.
+// The passing of a deadline is the backend's fault, also as the cause of a
+// cancellation. A call whose ctx had ended before it began says nothing, whatever
+// its end: ask ctx before, and settle such a call as ignored.
+//
+// Nothing that err does makes it panic, unless c does. It costs a look at ctx, and
+// allocates nothing.
+func OutcomeOf(ctx context.Context, err error, c Classifier) Outcome {
+	return outcomeOf(ctx, fault.Gone(ctx), err, c)
+}
+
+func outcomeOf(ctx context.Context, blamed bool, err error, c Classifier) Outcome {
+	if c == nil {
+		c = byDefault
+	}
+	return fault.Decide(ctx, blamed, err, Success, Ignored, func() Outcome { return c(err) })
+}
+
+// byDefault is what an error says to Do.
+func byDefault(err error) Outcome {
+	switch {
+	case err == nil:
+		return Success
+	case fault.Of(err, anyFailure{}) == fault.Ignored:
+		return Ignored
+	}
+	return Failure
+}
+
+// anyFailure takes every error for a failure that does not say that nothing was
+// sent.
+type anyFailure struct{}
+
+func (anyFailure) Look(err error) (fault.Verdict, bool) {
+	if _, ok := err.(*RejectedError); ok && !fault.IsNil(err) { //nolint:errorlint // fault.Of unwraps
+		return fault.Ignored, true
+	}
+	v, settled := fault.Common(err)
+	if settled {
+		return v, true
+	}
+	if e, ok := err.(fault.Coded); ok {
+		if e.GetCode() == 503 && fault.RejectedHere(e) {
+			return fault.Ignored, true
+		}
+		return fault.Failure, true
+	}
+	if _, _, ok := fault.GRPC(err); ok {
+		return fault.Failure, true
+	}
+	return v, false
+}
+
+// NotSent marks err as one from before anything was sent, say that of a middleware
+// that found no token: such a call is ignored, and if it was a probe, the next call
+// is one in its place. By errors.Is and errors.As it is what err is. NotSent of nil
+// is nil.
+func NotSent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return notSent{err}
+}
+
+type notSent struct{ error }
+
+func (e notSent) Unwrap() error { return e.error }
+
+// NotSent is what package fault looks for.
+func (notSent) NotSent() bool { return true }

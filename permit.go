@@ -38,6 +38,24 @@ func (p Permit) DoneWith(r Result) {
 	p.Done(r.Outcome)
 }
 
+// Pause says that the caller does not wait for the backend from now on, say since
+// the header of a response or the first message of a stream is there: the life of a
+// stream, and the caller's own pauses, say nothing about how fast a backend is. It
+// reports whether the breaker looks at the duration of the call. If not, further
+// calls of Pause and [Permit.Resume] change nothing.
+func (p Permit) Pause() bool {
+	w, ok := p.settler.(PauseSettler)
+	return ok && w.Pause(p.ticket)
+}
+
+// Resume says that the caller waits for the backend again. Each wait counts for
+// itself: a call is as slow as the longest of them.
+func (p Permit) Resume() {
+	if w, ok := p.settler.(PauseSettler); ok {
+		w.Resume(p.ticket)
+	}
+}
+
 // Result is how a call ended, and what a breaker may want to know besides.
 type Result struct {
 	Outcome Outcome
@@ -46,6 +64,11 @@ type Result struct {
 	// RetryAfter is how long the backend asked to be left alone, if that is
 	// known without a look into Err; otherwise 0.
 	RetryAfter time.Duration
+	// NotSent says that the call never left the process, so its duration says
+	// nothing about the backend. An ignored call that was sent counts by its
+	// duration, as its breaker decides: a backend that hangs is left by callers who
+	// lose patience.
+	NotSent bool
 }
 
 // Ticket names one permit to the breaker that issued it. Nobody else looks
@@ -70,6 +93,16 @@ type ResultSettler interface {
 	Settler
 	// SettleResult is called by Permit.DoneWith, as Settle is by Permit.Done.
 	SettleResult(t Ticket, r Result)
+}
+
+// PauseSettler is a Settler that looks at how long calls take.
+type PauseSettler interface {
+	Settler
+	// Pause is called by Permit.Pause, and returns what that does.
+	Pause(t Ticket) bool
+	// Resume is called by Permit.Resume, possibly without a Pause before. Both may
+	// be called at the same time as Settle, and after it.
+	Resume(t Ticket)
 }
 
 // NewPermit returns a permit that is settled with s. It does not allocate.

@@ -6,6 +6,7 @@ package breaker_test
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"io/fs"
 	"math"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -36,6 +38,7 @@ import (
 	kratoserrors "github.com/go-kratos/kratos/v2/errors"
 	"github.com/go-kratos/kratos/v2/middleware"
 	kratoscb "github.com/go-kratos/kratos/v2/middleware/circuitbreaker"
+	"github.com/go-kratos/kratos/v2/selector"
 	"github.com/go-kratos/kratos/v2/transport"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
@@ -340,7 +343,7 @@ func TestReadme_ThePackageTableListsEveryPublicPackage(t *testing.T) {
 		if err != nil || !e.IsDir() {
 			return err
 		}
-		if name := e.Name(); dir != "." && (name == "internal" || name == "examples" || name[0] == '.' || name[0] == '_') {
+		if name := e.Name(); dir != "." && (name == "internal" || name == "testdata" || name == "examples" || name[0] == '.' || name[0] == '_') {
 			return fs.SkipDir
 		}
 		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil && dir != "." {
@@ -551,19 +554,31 @@ func readmeEvents(t *testing.T) map[string][]error {
 		return err
 	}
 	_, rejection := (&rejecting{}).Acquire()
+	var noError *kratoserrors.Error
+	var noURL *url.Error
+	answers := []error{kratoserrors.New(503, "", ""), status.Error(codes.Unavailable, ""), kratoserrors.ClientClosed("", ""), status.Error(codes.Canceled, "")}
+	failures := append(answers, context.Canceled, overHTTP(context.Canceled), errors.New("the cause"), io.EOF, overHTTP(syscall.ECONNREFUSED), noError)
 	return map[string][]error{
 		"no error": {nil},
+		"any failure, but the caller had cancelled the call":     failures,
+		"any failure, but the context had ended before the call": append(failures, deadlines...),
+		"cancelled by somebody else than the caller":             {context.Canceled, overHTTP(context.Canceled)},
+		"a nil pointer as the error":                             {noError, fmt.Errorf("call: %w", noError), noURL, errors.Join(noURL, errors.New("other"))},
 		"business code: a Kratos error whose code is no HTTP status, or gRPC `Unknown` with a Kratos reason": {
 			kratoserrors.New(10001, "COUPON_EXPIRED", ""), flattened.Err(), kratoserrors.New(600, "", ""), kratoserrors.New(0, "", ""),
 		},
-		"end of a stream, `io.EOF`": {io.EOF, fmt.Errorf("receive: %w", io.EOF)},
-		"connection refused, reset or timed out": {
+		"the backend hung up: `io.EOF`": {io.EOF, fmt.Errorf("receive: %w", io.EOF), overHTTP(io.EOF), errors.Join(io.EOF, syscall.ECONNREFUSED)},
+		"connection refused, reset or timed out; no such host; TLS fails": {
 			syscall.ECONNREFUSED, overHTTP(syscall.ECONNREFUSED), syscall.ECONNRESET, overHTTP(syscall.ECONNRESET),
-			syscall.ETIMEDOUT, overHTTP(os.ErrDeadlineExceeded), overHTTP(io.EOF), overHTTP(io.ErrUnexpectedEOF),
+			syscall.ETIMEDOUT, overHTTP(os.ErrDeadlineExceeded), overHTTP(io.ErrUnexpectedEOF),
+			overHTTP(&net.DNSError{Err: "no such host", Name: "nobody.invalid", IsNotFound: true}), overHTTP(x509.UnknownAuthorityError{}),
 		},
-		"a deadline passed during the call":     deadlines,
-		"a deadline had passed before the call": deadlines,
-		"no node found by discovery, `NODE_NOT_FOUND` or `no_available_node`": {
+		"a deadline passed during the call, or was the cause of its cancellation": append(deadlines, context.Canceled),
+		"Kratos' own client found no node, `NODE_NOT_FOUND` or `no_available_node`": {
+			kratoserrors.ServiceUnavailable("NODE_NOT_FOUND", "no nodes"),
+			kratoserrors.ServiceUnavailable("no_available_node", "").GRPCStatus().Err(),
+		},
+		"the backend says that it found no node": {
 			kratoserrors.ServiceUnavailable("NODE_NOT_FOUND", "no nodes"),
 			kratoserrors.ServiceUnavailable("no_available_node", "").GRPCStatus().Err(),
 		},
@@ -571,9 +586,21 @@ func readmeEvents(t *testing.T) map[string][]error {
 			badJSON, fmt.Errorf("encode: %w", badJSON),
 			status.Error(codes.Internal, "grpc: error while marshaling: string field contains invalid UTF-8"),
 		},
-		"net/http sent nothing, for it does not take the URL, the method or a header": {
+		"net/http sent nothing, for it does not take the URL, the method, a header or the port": {
 			sent(func(r *http.Request) { r.URL.Scheme = "htp" }), sent(func(r *http.Request) { r.URL.Host = "" }),
 			sent(func(r *http.Request) { r.Method = "GE T" }), sent(func(r *http.Request) { r.Header["a b"] = []string{"c"} }),
+			sent(func(r *http.Request) { r.URL.Host = "127.0.0.1:99999" }),
+		},
+		// That grpc-go says so, transport/grpc tests.
+		"grpc-go sent nothing: no credentials, compressor or codec, illegal metadata, too large a message": {
+			status.Error(codes.Unauthenticated, "transport: per-RPC creds failed due to error: no token"),
+			status.Error(codes.Internal, `grpc: Compressor is not installed for requested grpc-encoding "x"`),
+			status.Error(codes.Internal, "no codec registered for content-subtype x"),
+			status.Error(codes.Internal, `header key "a" contains value with non-printable ASCII characters`),
+			status.Error(codes.ResourceExhausted, "trying to send message larger than max (8 vs. 4)"),
+		},
+		"marked by `breaker.NotSent`": {
+			breaker.NotSent(errors.New("no token")), fmt.Errorf("call: %w", breaker.NotSent(kratoserrors.Unauthorized("NO_TOKEN", ""))),
 		},
 		"rejected by another breaker in this process": {
 			rejection, aegis.ErrNotAllowed, cberrors.NotAllowed(breaker.AsRejected("other", rejection)),
@@ -591,60 +618,83 @@ func (*rejecting) Acquire() (breaker.Permit, error) {
 	return breaker.Permit{}, breaker.NewRejectedError("other", breaker.Open, breaker.ReasonOpen, time.Time{}, nil)
 }
 
-func TestReadme_TheClassificationTableIsWhatTheCodeDoes(t *testing.T) {
-	const byCaller, bySomebodyElse, panicked = "cancelled by the caller", "cancelled by somebody else", "a panic in the handler"
-	const tooLate = "a deadline had passed before the call"
+// readmeContexts are the contexts of the rows that speak of them.
+func readmeContexts(t *testing.T) map[string]context.Context {
 	cancelled, cancel := context.WithCancel(clientContext("/op"))
 	cancel()
+	late, cancel := context.WithTimeout(clientContext("/op"), -time.Second)
+	t.Cleanup(cancel)
+	outOfTime, cancelCause := context.WithCancelCause(clientContext("/op"))
+	cancelCause(context.DeadlineExceeded)
+	return map[string]context.Context{
+		"any failure, but the caller had cancelled the call":                        cancelled,
+		"any failure, but the context had ended before the call":                    late,
+		"a deadline passed during the call, or was the cause of its cancellation":   outOfTime,
+		"Kratos' own client found no node, `NODE_NOT_FOUND` or `no_available_node`": selector.NewPeerContext(clientContext("/op"), &selector.Peer{}),
+		"the backend says that it found no node": selector.NewPeerContext(clientContext("/op"), &selector.Peer{
+			Node: selector.NewNode("grpc", "127.0.0.1:9000", nil),
+		}),
+	}
+}
 
-	events := readmeEvents(t)
+func TestReadme_TheClassificationTableIsWhatTheCodeDoes(t *testing.T) {
+	const panicked = "a panic in the handler"
+	// Of these, the error alone does not tell.
+	const gone, tooLate = "any failure, but the caller had cancelled the call", "any failure, but the context had ended before the call"
+	const noNode = "Kratos' own client found no node, `NODE_NOT_FOUND` or `no_available_node`"
+	const outOfTime = "a deadline passed during the call, or was the cause of its cancellation"
+
+	events, contexts := readmeEvents(t), readmeContexts(t)
 	statuses, grpcCodes := map[int]bool{}, map[codes.Code]bool{}
 	for _, row := range readmeTable(t, "how the call ended") {
 		what, want := row[0], row[3]
-		ctx := clientContext("/op")
+		ctx, ok := contexts[what]
+		if !ok {
+			ctx = clientContext("/op")
+		}
 		errs, isEvent := events[what]
 		delete(events, what)
 		httpStatuses := parseStatuses(t, row[1])
 		grpc := parseCodes(t, row[2])
-		require.NotEqual(t, isEvent || what == panicked, len(httpStatuses)+len(grpc) > 0, "%q is in no test", what)
+		require.True(t, isEvent || what == panicked || len(httpStatuses)+len(grpc) > 0, "%q is in no test", what)
 		for _, s := range httpStatuses {
-			require.False(t, statuses[s] && what != bySomebodyElse, "two rows for %d", s)
+			require.False(t, statuses[s], "two rows for %d", s)
 			statuses[s] = true
 			errs = append(errs, kratoserrors.New(s, "", ""), fmt.Errorf("wrapped: %w", kratoserrors.New(s, "A_REASON", "")))
 		}
 		for _, c := range grpc {
-			require.False(t, grpcCodes[c] && what != bySomebodyElse, "two rows for %v", c)
+			require.False(t, grpcCodes[c], "two rows for %v", c)
 			grpcCodes[c] = true
 			errs = append(errs, status.Error(c, "message"))
 			if c != codes.OK {
 				errs = append(errs, fmt.Errorf("wrapped: %w", status.Error(c, "message")))
 			}
 		}
-		switch what {
-		case byCaller:
-			ctx = cancelled
-			errs = append(errs, context.Canceled, &url.Error{Op: "Get", URL: "http://127.0.0.1:8000", Err: context.Canceled})
-		case bySomebodyElse:
-			errs = append(errs, context.Canceled)
-		case panicked:
+		if what == panicked {
 			require.Equal(t, want, markOf(ctx, circuitbreaker.WithCircuitBreaker[*recorder], func() error { panic("x") }))
 			continue
-		case tooLate: // the classifiers see the end of a call, and not its beginning
-			late, cancel := context.WithTimeout(ctx, -time.Second)
-			defer cancel()
-			for _, err := range errs {
-				require.Equal(t, want, markOf(late, circuitbreaker.WithCircuitBreaker[*recorder], func() error { return err }), "%v", err)
-			}
-			continue
 		}
-
 		want, option, hasOption := strings.Cut(want, ", or ")
 		for _, err := range errs {
-			if what != bySomebodyElse { // Classify does not see the context
+			if what != gone && what != tooLate && what != noNode {
 				require.Equal(t, want, cberrors.Classify(err).String(), "%s: %v", what, err)
 			}
-			require.Equal(t, want, cberrors.ClassifyCall(ctx, err).String(), "%s: %v", what, err)
-			require.Equal(t, want, markOf(ctx, circuitbreaker.WithCircuitBreaker[*recorder], func() error { return err }), "%s: %v", what, err)
+			if what != tooLate && what != noNode {
+				require.Equal(t, want, breaker.OutcomeOf(ctx, err, cberrors.Classify).String(), "%s: %v", what, err)
+			}
+			mark := func() string {
+				return markOf(ctx, circuitbreaker.WithCircuitBreaker[*recorder], func() error { return err })
+			}
+			if what == outOfTime { // while the call runs
+				mark = func() string {
+					running, cancel := context.WithCancelCause(clientContext("/op"))
+					return markOf(running, circuitbreaker.WithCircuitBreaker[*recorder], func() error {
+						cancel(context.DeadlineExceeded)
+						return err
+					})
+				}
+			}
+			require.Equal(t, want, mark(), "%s: %v", what, err)
 			if hasOption {
 				require.Equal(t, "failure with `errors.WithOverload`", option)
 				require.Equal(t, breaker.Failure, cberrors.NewClassifier(cberrors.WithOverload())(err), "%s: %v", what, err)
@@ -669,29 +719,21 @@ func TestReadme_ABadGatewayThatKratosSendsOverGRPCCountsAsABusinessCode(t *testi
 	}
 }
 
-func TestReadme_ADeadlineThatHadPassedBeforeTheCallReachesAClassifierAsACancellation(t *testing.T) {
-	requireReadmeSays(t, "reaches it as `context.Canceled`, and so does a deadline that had passed before the call")
+func TestReadme_AClassifierIsAskedAboutAnswersOnlyIfTheCallerIsToBlame(t *testing.T) {
+	requireReadmeSays(t, "if the caller is to blame, it is asked about answers only")
 	late, cancel := context.WithTimeout(clientContext("/op"), -time.Second)
 	defer cancel()
 	for _, ctx := range []context.Context{late, clientContext("/op")} {
-		var seen error
-		classify := circuitbreaker.WithClassifier(func(err error) breaker.Outcome {
-			seen = err
-			return cberrors.Classify(err)
-		})
-		_, err := circuitbreaker.Client(classify)(func(context.Context, any) (any, error) {
-			return nil, context.DeadlineExceeded
-		})(ctx, nil)
-		require.Equal(t, context.DeadlineExceeded, err)
-		require.Equal(t, ctx == late, seen == context.Canceled, "%v", seen)
-	}
-}
-
-func TestReadme_AClassifierOfOnesOwnIgnoresEveryCancellation(t *testing.T) {
-	requireReadmeSays(t, "with one of your own every cancellation is ignored")
-	for _, err := range []error{context.Canceled, status.Error(codes.Canceled, ""), kratoserrors.ClientClosed("", "")} {
-		require.Equal(t, breaker.Ignored, cberrors.NewClassifier()(err))
-		require.Equal(t, breaker.Failure, cberrors.ClassifyCall(t.Context(), err))
+		for _, err := range []error{context.DeadlineExceeded, context.Canceled, kratoserrors.NotFound("NO_USER", "")} {
+			asked := false
+			classify := circuitbreaker.WithClassifier(func(err error) breaker.Outcome {
+				asked = true
+				return cberrors.Classify(err)
+			})
+			_, got := circuitbreaker.Client(classify)(func(context.Context, any) (any, error) { return nil, err })(ctx, nil)
+			require.Equal(t, err, got)
+			require.Equal(t, ctx != late || kratoserrors.IsNotFound(err), asked, "%v", err)
+		}
 	}
 }
 
@@ -709,13 +751,15 @@ func TestReadme_TheDifferencesFromKratosAreWhatBothDo(t *testing.T) {
 		"HTTP 502, 505 and 52x": {ctx, []error{
 			kratoserrors.New(502, "", ""), kratoserrors.New(505, "", ""), kratoserrors.New(520, "", ""), kratoserrors.New(529, "", ""),
 		}},
-		"HTTP 501 and gRPC `Unimplemented`":        {ctx, []error{kratoserrors.New(501, "", ""), status.Error(codes.Unimplemented, "")}},
-		"cancelled by the caller, HTTP":            {cancelled, []error{&url.Error{Op: "Get", URL: "/", Err: context.Canceled}}},
-		"cancelled by the caller, gRPC":            {cancelled, []error{status.FromContextError(context.Canceled).Err()}},
-		"a cancellation by the backend, gRPC":      {ctx, []error{status.Error(codes.Canceled, "")}},
-		"no node found by discovery":               {ctx, events["no node found by discovery, `NODE_NOT_FOUND` or `no_available_node`"]},
+		"HTTP 501 and gRPC `Unimplemented`":   {ctx, []error{kratoserrors.New(501, "", ""), status.Error(codes.Unimplemented, "")}},
+		"cancelled by the caller, HTTP":       {cancelled, []error{&url.Error{Op: "Get", URL: "/", Err: context.Canceled}}},
+		"cancelled by the caller, gRPC":       {cancelled, []error{status.FromContextError(context.Canceled).Err()}},
+		"a cancellation by the backend, gRPC": {ctx, []error{status.Error(codes.Canceled, "")}},
+		"Kratos' own client found no node": {
+			readmeContexts(t)["Kratos' own client found no node, `NODE_NOT_FOUND` or `no_available_node`"],
+			events["Kratos' own client found no node, `NODE_NOT_FOUND` or `no_available_node`"],
+		},
 		"a business code that gRPC made `Unknown`": {ctx, events["business code: a Kratos error whose code is no HTTP status, or gRPC `Unknown` with a Kratos reason"][1:2]},
-		"`io.EOF`": {ctx, []error{io.EOF}},
 	}
 	// The other rows.
 	behaviours := map[string]func(t *testing.T){
@@ -754,6 +798,10 @@ func TestReadme_TheDifferencesFromKratosAreWhatBothDo(t *testing.T) {
 				func(context.Context, any) (any, error) { return nil, nil })
 			_, ours := h(ctx, nil)
 			require.ErrorIs(t, ours, circuitbreaker.ErrNotAllowed)
+			before := circuitbreaker.ErrNotAllowed
+			circuitbreaker.ErrNotAllowed = kratoserrors.New(429, "MINE", "mine")
+			require.Equal(t, 503, kratoserrors.Code(ours))
+			circuitbreaker.ErrNotAllowed = before
 			require.NotSame(t, circuitbreaker.ErrNotAllowed, kratoserrors.FromError(ours))
 			require.NotSame(t, kratoserrors.FromError(ours), kratoserrors.FromError(ours))
 			require.NotNil(t, readmeRejection(ours))
@@ -904,6 +952,8 @@ func (t *readmeTransport) Operation() string { return t.operation }
 func (t *readmeTransport) Endpoint() string  { return "127.0.0.1:8000" }
 
 func (t *readmeTransport) Kind() transport.Kind { return transport.KindHTTP }
+
+func (t *readmeTransport) ReplyHeader() transport.Header { return nil }
 
 type httpTransport struct {
 	readmeTransport
@@ -1088,4 +1138,27 @@ func exportedNames(t *testing.T, dir string) (names []string) {
 		}
 	}
 	return slices.DeleteFunc(names, func(name string) bool { return !ast.IsExported(name) })
+}
+
+func TestReadme_TenantsBeyondTheLimitShareOneFate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenants := group.NewGroup(func() *circuit.Breaker {
+			return circuit.NewBreaker(circuit.WithFailureRate(0.5, 20, 10*time.Second))
+		}, group.WithLimit(1))
+		tenants.Get("the only one within the limit")
+		healthy, rejected := 0, 0
+		for i := range 3600 {
+			tenant, end := "bad", errors.New("down")
+			if i%3 == 2 {
+				tenant, end = fmt.Sprint("tenant ", i%30), nil
+				healthy++
+			}
+			err := breaker.Run(t.Context(), tenants.Get(tenant), func(context.Context) error { return end })
+			if end == nil && cberrors.IsRejected(err) {
+				rejected++
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		requireReadmeSays(t, "%d of %d calls of healthy tenants were rejected", rejected, healthy)
+	})
 }

@@ -1,12 +1,13 @@
 package breaker
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 	"time"
 
 	"github.com/go-kratos/aegis/circuitbreaker"
+
+	"github.com/kratos-breaker/breaker/internal/fault"
 )
 
 // Reason says why a call was rejected.
@@ -70,11 +71,11 @@ func NewRejectedError(name string, state State, reason Reason, until time.Time, 
 
 // AsRejected returns the RejectedError that err is or wraps, under the given
 // name if it has none, or a new one for a breaker that rejected a call with err.
-// It is for adapters, which call it after a rejection: err is not nil.
+// It is for adapters, which call it after a rejection.
 func AsRejected(name string, err error) *RejectedError {
 	r := rejectionIn(err)
 	switch {
-	case r == nil && err == circuitbreaker.ErrNotAllowed: //nolint:errorlint // wrapped, it says more than a RejectedError
+	case r == nil && (err == nil || err == circuitbreaker.ErrNotAllowed || fault.IsNil(err)): //nolint:errorlint // wrapped, it says more than a RejectedError
 		return NewRejectedError(name, Open, ReasonUnknown, time.Time{}, nil)
 	case r == nil:
 		return NewRejectedError(name, Open, ReasonUnknown, time.Time{}, err)
@@ -87,12 +88,17 @@ func AsRejected(name string, err error) *RejectedError {
 }
 
 // rejectionIn returns the RejectedError that err is or wraps, or nil.
-func rejectionIn(err error) *RejectedError {
-	if r, ok := err.(*RejectedError); ok { //nolint:errorlint // nearly every error is one, and this needs no search
+func rejectionIn(err error) (r *RejectedError) {
+	if r, ok := err.(*RejectedError); ok && r != nil { //nolint:errorlint // nearly every error is one, and this needs no search
 		return r
 	}
-	var r *RejectedError
-	_ = errors.As(err, &r)
+	fault.Find(err, func(err error) bool {
+		found, ok := err.(*RejectedError) //nolint:errorlint // Find unwraps
+		if ok && found != nil {
+			r = found
+		}
+		return r != nil
+	})
 	return r
 }
 

@@ -44,7 +44,11 @@ func TestDo_TotalsAreExactAfter64Goroutines(t *testing.T) {
 						}
 					}
 				}()
-				err := breaker.Run(gaveUp, kind.b, func(context.Context) error {
+				ctx := context.Background()
+				if what == 3 {
+					ctx = gaveUp
+				}
+				err := breaker.Run(ctx, kind.b, func(context.Context) error {
 					runtime.Gosched()
 					switch what {
 					case 0:

@@ -1,6 +1,7 @@
 package circuit
 
 import (
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -22,7 +23,7 @@ type calls struct {
 }
 
 // call is a place for one call at a time. The word tells calls apart: it is
-// free or taken, in its lowest two bits, and counts up with each call.
+// free, taken or paused, in its lowest two bits, and counts up with each call.
 type call struct {
 	breaker *Breaker
 	word    atomic.Uint64
@@ -32,10 +33,14 @@ type call struct {
 
 const (
 	placeFree   = iota
-	placeChosen // by a call that does not run yet
+	placeChosen // by somebody who changes it
 	placeTaken
+	placePaused
 	placeBits = 3
 )
+
+// counted is when a call began that was slow, and counted so, before it was paused.
+const counted = -1
 
 func newCalls() *calls {
 	c := &calls{}
@@ -106,6 +111,70 @@ func (c *calls) inFlight() (n uint64) {
 	return n
 }
 
+// Pause stops the clock of a call. One that is slow by now is counted so.
+func (p *call) Pause(t breaker.Ticket) bool {
+	v, now := p.view.Load(), p.breaker.now()
+	threshold := p.breaker.view.Load().options.threshold
+	if !p.word.CompareAndSwap(t.Serial, t.Serial-placeTaken+placeChosen) {
+		return p.word.Load() == t.Serial-placeTaken+placePaused
+	}
+	slow := threshold > 0 && now-p.began.Load() >= int64(threshold)
+	if slow {
+		p.began.Store(counted)
+	}
+	p.word.Store(t.Serial - placeTaken + placePaused)
+	if slow {
+		p.breaker.slowNow(now, v.generation)
+	}
+	return true
+}
+
+// slowNow counts a call of a generation as slow that has not ended.
+func (b *Breaker) slowNow(now int64, generation uint64) {
+	b.mu.Lock()
+	defer b.unlock(nil)
+	b.advance(now)
+	if b.slow == nil || !b.current(generation) {
+		return
+	}
+	b.roll(now)
+	b.watch.Store(true) // before the counts are read: see reconsider
+	b.calls.scratch.Fail()
+	b.judge(now, breaker.Result{Outcome: breaker.Failure})
+}
+
+// Resume starts the clock of a paused call anew.
+func (p *call) Resume(t breaker.Ticket) {
+	paused := t.Serial - placeTaken + placePaused
+	if !p.word.CompareAndSwap(paused, t.Serial-placeTaken+placeChosen) {
+		return
+	}
+	if p.began.Load() == counted {
+		p.word.Store(paused) // that is enough
+		return
+	}
+	p.began.Store(p.breaker.now())
+	p.word.Store(t.Serial)
+}
+
+// leave frees the place, and returns when the call began, and whether it was paused;
+// false if it did not have the place any more.
+func (p *call) leave(t breaker.Ticket) (began int64, paused, had bool) {
+	free := t.Serial - placeTaken + placeBits + 1
+	for {
+		w := p.word.Load()
+		began = p.began.Load() // before somebody else has the place
+		switch {
+		case w == t.Serial-placeTaken+placeChosen:
+			runtime.Gosched() // it is being paused or resumed
+		case w != t.Serial && w != t.Serial-placeTaken+placePaused:
+			return 0, false, false
+		case p.word.CompareAndSwap(w, free):
+			return began, w != t.Serial, true
+		}
+	}
+}
+
 // Settle takes a permit back.
 func (p *call) Settle(t breaker.Ticket, o breaker.Outcome) {
 	p.SettleResult(t, breaker.Result{Outcome: o})
@@ -115,11 +184,16 @@ func (p *call) Settle(t breaker.Ticket, o breaker.Outcome) {
 func (p *call) SettleResult(t breaker.Ticket, r breaker.Result) {
 	b := p.breaker
 	now := b.now()
-	v, began := p.view.Load(), p.began.Load()
-	if !p.word.CompareAndSwap(t.Serial, t.Serial-placeTaken+placeBits+1) {
+	v := p.view.Load()
+	began, paused, had := p.leave(t)
+	if !had {
 		return // not its call any more
 	}
-	if r.Outcome == breaker.Success && b.view.Load() == v &&
+	wasSlow := paused && began == counted
+	if paused {
+		began = now // it waits for nothing
+	}
+	if r.Outcome == breaker.Success && b.view.Load() == v && !wasSlow &&
 		now-began < int64(v.options.threshold) && now < b.due.Load() {
 		b.calls.scratch.Succeed()
 		b.ledger.Succeed()
@@ -135,14 +209,16 @@ func (p *call) SettleResult(t breaker.Ticket, r breaker.Result) {
 		b.countOutside(r.Outcome)
 		return
 	}
-	slow := b.slow != nil && now-began >= int64(b.options.threshold)
+	slow := b.slow != nil && !r.NotSent && now-began >= int64(b.options.threshold)
 	if slow || r.Outcome != breaker.Ignored {
 		b.roll(now)
 	}
-	if slow {
+	switch {
+	case wasSlow:
+	case slow:
 		b.watch.Store(true) // before the counts are read: see reconsider
 		b.calls.scratch.Fail()
-	} else if r.Outcome != breaker.Ignored {
+	case r.Outcome != breaker.Ignored:
 		b.calls.scratch.Succeed()
 	}
 	b.ended(now, v.generation, r)

@@ -213,7 +213,10 @@ func (b *Breaker) probe(now int64) breaker.Permit {
 }
 
 func (b *Breaker) run(p probe, now int64) {
-	p.began, p.leaseEnds = now, now+int64(b.options.probes.lease)
+	p.began, p.leaseEnds, p.slowAt = now, now+int64(b.options.probes.lease), never
+	if b.options.threshold > 0 && !p.anonymous {
+		p.slowAt = now + int64(b.options.threshold)
+	}
 	b.machine.running = append(b.machine.running, p)
 }
 
@@ -266,6 +269,44 @@ func (v *view) SettleResult(t breaker.Ticket, r breaker.Result) {
 	default:
 		b.countOutside(r.Outcome)
 	}
+}
+
+// Pause stops the clock of a probe.
+func (v *view) Pause(t breaker.Ticket) bool {
+	if v.closed {
+		return false // or it would be a call
+	}
+	return v.clock(t, func(p *probe, _ int64) { p.paused, p.slowAt = true, never })
+}
+
+// Resume starts it anew.
+func (v *view) Resume(t breaker.Ticket) {
+	if v.closed {
+		return
+	}
+	v.clock(t, func(p *probe, now int64) {
+		if p.paused {
+			p.paused, p.slowAt = false, now+int64(v.breaker.options.threshold)
+		}
+	})
+}
+
+// clock changes a probe in flight, and reports whether it is one that is timed.
+func (v *view) clock(t breaker.Ticket, change func(p *probe, now int64)) bool {
+	b := v.breaker
+	b.mu.Lock()
+	defer b.unlock(nil)
+	now := b.now()
+	b.advance(now)
+	if b.options.threshold == 0 {
+		return false
+	}
+	running := b.machine.running
+	i := slices.IndexFunc(running, func(p probe) bool { return p.ticket == t })
+	if i >= 0 {
+		change(&running[i], now)
+	}
+	return i >= 0
 }
 
 // ended counts the end of a call that was let through by the closed state of
@@ -465,8 +506,7 @@ func (b *Breaker) probed(now int64, p probe, r breaker.Result) {
 	if r.Outcome == breaker.Ignored {
 		return
 	}
-	slow := b.options.threshold > 0 && now-p.began >= int64(b.options.threshold) && !p.anonymous
-	b.machine.result(r.Outcome == breaker.Success && !slow)
+	b.machine.result(r.Outcome == breaker.Success)
 	b.conclude(now, &r)
 }
 
@@ -493,16 +533,18 @@ func find(some *[]probe, wanted func(probe) bool) (p probe, ok bool) {
 }
 
 // advance does what the passing of time has led to: the mode ends, and probes
-// are lost.
+// are slow or lost.
 func (b *Breaker) advance(now int64) {
 	if b.mode != breaker.Auto && now >= b.modeUntil {
 		b.mode, b.modeUntil = breaker.Auto, 0
 		b.publish()
 	}
-	for p, ok := b.machine.takeLost(now); ok; p, ok = b.machine.takeLost(now) {
-		b.lose(p)
+	for p, at, ok := b.machine.takeFailed(now); ok; p, at, ok = b.machine.takeFailed(now) {
+		if at == p.leaseEnds {
+			b.lose(p)
+		}
 		b.machine.result(false)
-		b.conclude(p.leaseEnds, nil)
+		b.conclude(at, nil)
 	}
 	for p, ok := b.machine.takeStray(now); ok; p, ok = b.machine.takeStray(now) {
 		b.lose(p)

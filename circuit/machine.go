@@ -3,6 +3,7 @@ package circuit
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -33,7 +34,7 @@ type machine struct {
 	openings uint64 // since it was last closed
 
 	// Half-open.
-	running           []probe // in the order in which their leases end
+	running           []probe
 	success, failure  int
 	successes, faults uint64 // in a row
 	ifLost            time.Duration
@@ -41,7 +42,8 @@ type machine struct {
 	// Open: what the state before had counted.
 	ended breaker.Window
 
-	// Probes of earlier half-open states that are in flight, in the same order.
+	// Probes in flight whose results are no longer wanted: of earlier half-open
+	// states, or slow ones.
 	strays []probe
 }
 
@@ -94,7 +96,9 @@ type probe struct {
 	ticket    breaker.Ticket
 	began     int64
 	leaseEnds int64
-	anonymous bool // asked for with Allow
+	anonymous bool  // asked for with Allow
+	slowAt    int64 // when it is slow, and has failed; never if it is not timed
+	paused    bool  // its caller does not wait for the backend
 }
 
 // probing is how probes are judged.
@@ -137,23 +141,34 @@ func (m *machine) result(success bool) {
 	}
 }
 
-// takeLost takes out the first probe whose lease has ended.
-func (m *machine) takeLost(now int64) (p probe, ok bool) {
-	if m.state != breaker.HalfOpen || len(m.running) == 0 || m.running[0].leaseEnds > now {
-		return p, false
+// takeFailed takes out the probe that was the first to fail by now without a word. It
+// is lost if its lease has ended; one that is slow is in flight, and its result is no
+// longer wanted.
+func (m *machine) takeFailed(now int64) (failed probe, at int64, ok bool) {
+	if m.state != breaker.HalfOpen {
+		return failed, 0, false
 	}
-	p, m.running = m.running[0], m.running[1:]
-	return p, true
+	first := -1
+	for i, r := range m.running {
+		if t := min(r.slowAt, r.leaseEnds); t <= now && (first < 0 || t < at) {
+			first, at = i, t
+		}
+	}
+	if first < 0 {
+		return failed, 0, false
+	}
+	failed = m.running[first]
+	m.running = slices.Delete(m.running, first, first+1)
+	if at < failed.leaseEnds {
+		m.strays = append(m.strays, failed)
+	}
+	return failed, at, true
 }
 
-// takeStray takes out the first probe of an earlier half-open state whose lease
-// has ended.
+// takeStray takes out a probe whose result is no longer wanted, and whose lease has
+// ended.
 func (m *machine) takeStray(now int64) (p probe, ok bool) {
-	if len(m.strays) == 0 || m.strays[0].leaseEnds > now {
-		return p, false
-	}
-	p, m.strays = m.strays[0], m.strays[1:]
-	return p, true
+	return find(&m.strays, func(p probe) bool { return p.leaseEnds <= now })
 }
 
 // derive moves a copy on to the state of now, as calls would find it, and
@@ -165,8 +180,10 @@ func (m *machine) derive(now int64, p probing, counts ledger.Counts) (lost uint6
 			lost++
 		}
 	}
-	for l, ok := m.takeLost(now); ok; l, ok = m.takeLost(now) {
-		count(l)
+	for l, at, ok := m.takeFailed(now); ok; l, at, ok = m.takeFailed(now) {
+		if at == l.leaseEnds {
+			count(l)
+		}
 		m.result(false)
 		to := p.verdict(m)
 		if to == breaker.HalfOpen {
@@ -174,13 +191,13 @@ func (m *machine) derive(now int64, p probing, counts ledger.Counts) (lost uint6
 		}
 		m.ended = m.window()
 		m.transitions[m.state][to]++
-		m.state, m.since, m.cause = to, l.leaseEnds, causeProbes
+		m.state, m.since, m.cause = to, at, causeProbes
 		m.strays, m.running = append(m.strays, m.running...), nil
 		if to == breaker.Closed {
 			m.openings, m.base = 0, counts
 			continue
 		}
-		m.until = l.leaseEnds + int64(m.ifLost)
+		m.until = at + int64(m.ifLost)
 		m.openings++
 	}
 	for l, ok := m.takeStray(now); ok; l, ok = m.takeStray(now) {

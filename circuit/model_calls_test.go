@@ -27,7 +27,10 @@ func (n *naiveBreaker) acquire(now time.Duration) (*naiveCall, breaker.Reason, t
 	}
 	c := &naiveCall{
 		era: n.era, in: n.state, began: now, leaseEnds: now + n.config.lease,
-		timed: n.state == breaker.Closed && n.config.threshold > 0,
+		timed: n.state == breaker.Closed && n.config.threshold > 0, slowAt: naiveForever,
+	}
+	if n.state == breaker.HalfOpen && n.config.threshold > 0 {
+		c.slowAt = now + n.config.threshold
 	}
 	reason := breaker.ReasonUnknown
 	good, bad := n.results()
@@ -79,7 +82,7 @@ func (n *naiveBreaker) allow(now time.Duration) (breaker.Reason, time.Duration, 
 		}
 		return reason, retryAfter, false
 	case c.in == breaker.HalfOpen && !c.shadow:
-		c.anonymous = true
+		c.anonymous, c.slowAt = true, naiveForever
 	default:
 		n.calls = n.calls[:len(n.calls)-1]
 	}
@@ -118,23 +121,59 @@ func (n *naiveBreaker) settle(now time.Duration, c *naiveCall, o breaker.Outcome
 		return
 	}
 	c.over = true
-	timed := n.config.threshold > 0 && !c.anonymous && (c.timed || c.in != breaker.Closed)
-	slow := timed && now-c.began >= n.config.threshold
+	timed := n.config.threshold > 0 && c.timed && !c.counted
+	slow := timed && !c.paused && now-c.began >= n.config.threshold
 	e := naiveEnd{
 		era: c.era, at: now, outcome: o, answered: o != breaker.Ignored,
 		good: o == breaker.Success, timed: timed, slow: slow,
 	}
 	switch {
-	case c.shadow || c.era != n.era:
+	case c.shadow || c.era != n.era || c.failed:
 		e.era = -1
 		n.ends = append(n.ends, e)
 	case n.state == breaker.Closed:
 		n.closedEnd(now, e)
 	default:
-		e.good = e.good && !slow
 		n.probeEnd(e)
 	}
 	n.catchUp(now)
+}
+
+// pause says that a caller does not wait any more, and reports whether that matters.
+func (n *naiveBreaker) pause(now time.Duration, c *naiveCall) bool {
+	if c.in != breaker.Closed || c.shadow {
+		n.catchUp(now)
+		if n.config.threshold == 0 || !slices.Contains(n.running(), c) {
+			return false
+		}
+		c.paused, c.slowAt = true, naiveForever
+		return true
+	}
+	if !c.timed || c.over {
+		return false
+	}
+	slow := n.config.threshold > 0 && !c.paused && now-c.began >= n.config.threshold
+	c.paused, c.counted = true, c.counted || slow
+	if slow {
+		n.catchUp(now)
+		if n.state == breaker.Closed && c.era == n.era {
+			n.closedEnd(now, naiveEnd{era: n.era, at: now, timed: true, slow: true, unheard: true})
+		}
+		n.catchUp(now)
+	}
+	return true
+}
+
+func (n *naiveBreaker) resume(now time.Duration, c *naiveCall) {
+	switch {
+	case c.in != breaker.Closed || c.shadow:
+		n.catchUp(now)
+		if n.config.threshold > 0 && c.paused && slices.Contains(n.running(), c) {
+			c.paused, c.slowAt = false, now+n.config.threshold
+		}
+	case c.timed && !c.over && c.paused && !c.counted:
+		c.paused, c.began = false, now
+	}
 }
 
 func (n *naiveBreaker) byHand(now time.Duration, to breaker.State) {
@@ -166,6 +205,12 @@ func (n *naiveBreaker) reconfigure(now time.Duration, c naiveConfig) {
 	for _, p := range n.calls {
 		if p.in == breaker.HalfOpen && !p.shadow && !p.over {
 			p.leaseEnds = max(now, p.began+c.lease)
+		}
+	}
+	for _, p := range n.running() {
+		p.slowAt = naiveForever
+		if c.threshold > 0 && !p.anonymous && !p.paused {
+			p.slowAt = max(now, p.began+c.threshold)
 		}
 	}
 	if n.state == breaker.HalfOpen {
@@ -278,7 +323,7 @@ func (n *naiveBreaker) instants(now time.Duration) (at []time.Duration) {
 	at = append(at, n.until, n.modeUntil, n.lastRejection+time.Second)
 	for _, c := range n.calls {
 		if !c.over {
-			at = append(at, c.leaseEnds, c.began+n.config.threshold)
+			at = append(at, c.leaseEnds, c.began+n.config.threshold, c.slowAt)
 		}
 	}
 	for _, r := range n.config.rules {

@@ -119,6 +119,11 @@ type naiveCall struct {
 	began     time.Duration
 	leaseEnds time.Duration
 	over      bool
+
+	slowAt  time.Duration // of a probe
+	failed  bool          // since it is slow
+	paused  bool
+	counted bool // as slow, when it was paused
 }
 
 // naiveEnd is a call that ended.
@@ -223,7 +228,7 @@ func naiveLast(ends []naiveEnd, n int) []naiveEnd {
 // overdue returns the calls of the present state in flight that are slow by now.
 func (n *naiveBreaker) overdue(now time.Duration) (calls []*naiveCall) {
 	for _, c := range n.calls {
-		if n.config.threshold > 0 && c.timed && c.era == n.era && !c.over && now-c.began >= n.config.threshold {
+		if n.config.threshold > 0 && c.timed && c.era == n.era && !c.over && !c.paused && now-c.began >= n.config.threshold {
 			calls = append(calls, c)
 		}
 	}
@@ -366,7 +371,7 @@ func (n *naiveBreaker) results() (good, bad int) {
 
 func (n *naiveBreaker) running() (probes []*naiveCall) {
 	for _, c := range n.calls {
-		if c.era == n.era && c.in == breaker.HalfOpen && !c.over && !c.shadow {
+		if c.era == n.era && c.in == breaker.HalfOpen && !c.over && !c.shadow && !c.failed {
 			probes = append(probes, c)
 		}
 	}
@@ -404,12 +409,15 @@ func (n *naiveBreaker) catchUp(now time.Duration) {
 		n.mode, n.modeUntil = breaker.Auto, naiveForever
 	}
 	for {
-		probes := n.running()
+		first := n.firstToFail(now)
 		switch {
 		case n.state == breaker.Open && now >= n.until:
 			n.become(breaker.HalfOpen, n.until, "the delay has passed")
-		case len(probes) > 0 && now >= probes[0].leaseEnds:
-			n.lose(probes[0])
+		case first != nil && first.slowAt < first.leaseEnds:
+			first.failed = true
+			n.probeEnd(naiveEnd{era: n.era, at: first.slowAt, outcome: breaker.Failure, answered: true, unheard: true})
+		case first != nil:
+			n.lose(first)
 		default:
 			for _, c := range n.calls {
 				if c.in == breaker.HalfOpen && !c.shadow && !c.over && now >= c.leaseEnds {
@@ -421,13 +429,25 @@ func (n *naiveBreaker) catchUp(now time.Duration) {
 	}
 }
 
+// firstToFail returns the probe that is the first to be slow or lost by now, or nil.
+func (n *naiveBreaker) firstToFail(now time.Duration) (first *naiveCall) {
+	at := func(c *naiveCall) time.Duration { return min(c.slowAt, c.leaseEnds) }
+	for _, c := range n.running() {
+		if at(c) <= now && (first == nil || at(c) < at(first)) {
+			first = c
+		}
+	}
+	return first
+}
+
 // lose gives up a probe whose lease has ended.
 func (n *naiveBreaker) lose(c *naiveCall) {
 	c.over = true
 	e := naiveEnd{era: c.era, at: c.leaseEnds, outcome: breaker.Failure, answered: true, unheard: c.anonymous}
-	if c.era == n.era {
+	if c.era == n.era && !c.failed {
 		n.probeEnd(e)
 		return
 	}
+	e.era = -1
 	n.ends = append(n.ends, e) // it tells nothing, as its state has ended
 }

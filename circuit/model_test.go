@@ -70,6 +70,22 @@ func TestBreaker_EqualsANaiveModel(t *testing.T) {
 					}
 				},
 				"mark": func(t *rapid.T) { r.mark(outcome(t)) },
+				"pause": func(t *rapid.T) {
+					if len(r.permits) == 0 {
+						t.Skip("no permit")
+					}
+					p := rapid.SampledFrom(r.permits).Draw(t, "permit")
+					now := r.now()
+					require.Equal(t, r.naive.pause(now, p.naive), p.real.Pause())
+				},
+				"resume": func(t *rapid.T) {
+					if len(r.permits) == 0 {
+						t.Skip("no permit")
+					}
+					p := rapid.SampledFrom(r.permits).Draw(t, "permit")
+					p.real.Resume()
+					r.naive.resume(r.now(), p.naive)
+				},
 				"step": func(t *rapid.T) {
 					time.Sleep(time.Duration(rapid.Int64Range(0, int64(80*time.Millisecond)).Draw(t, "by")))
 				},
@@ -164,8 +180,13 @@ func (r *modelRun) drawOptions(t *rapid.T) (naiveConfig, []circuit.Option) {
 		c.rules = append(c.rules, rule)
 		add(rule.option(c.threshold))
 	}
-	if len(c.rules)+len(c.openWhen) == 0 {
-		c.rules = []naiveRule{{kind: naiveInARow, m: 5}} // the default
+	slowOnly := len(c.rules) == 1 && len(c.openWhen) == 0 && c.threshold > 0
+	if slowOnly && some("slow calls only") {
+		slowOnly = false
+		add(circuit.WithSlowCallsOnly())
+	}
+	if len(c.rules)+len(c.openWhen) == 0 || slowOnly {
+		c.rules = append(c.rules, naiveRule{kind: naiveInARow, m: 5}) // the default
 	}
 	if len(c.rules) == 1 && len(c.openWhen) == 0 && c.threshold == 0 && some("probes as in closed") {
 		add(circuit.WithProbesAsInClosed())

@@ -25,6 +25,7 @@ type options struct {
 	rates     []rateRule
 	openWhen  []predicate
 	threshold time.Duration // from which on a call is slow; 0 if none is
+	slowOnly  bool          // slow calls alone open it
 
 	probes     probing
 	probesSet  bool
@@ -98,8 +99,8 @@ func WithListener(l breaker.Listener) Option {
 func WithUnmarkedRejections() Option { return func(o *options) { o.unmarked = true } }
 
 // WithConsecutiveFailures opens the breaker after n failures in a row, however
-// slowly they come. The range is [1, 1e6]; without any opening rule the breaker
-// has this one with n = 5. A success ends the row, an ignored outcome does not.
+// slowly they come. The range is [1, 1e6]; without any opening rule, or with
+// [WithSlowCallRate] alone, the breaker has this one with n = 5. A success ends the row, an ignored outcome does not.
 func WithConsecutiveFailures(n int) Option {
 	return func(o *options) {
 		o.once("WithConsecutiveFailures")
@@ -176,8 +177,17 @@ func WithFailurePercent(percent, minCalls int, period time.Duration) Option {
 // period is at least ratio, and there were at least minCalls. A call is slow if
 // it takes threshold or longer, however it ends; one that is still in flight
 // counts as soon as it has taken so long, so that a backend that hangs opens
-// the breaker before its first answer. A probe that is slow does not close the
-// breaker: it counts as failed.
+// the breaker before its first answer. Also one that its caller cancels after so
+// long is slow, but not one that never left the process. A probe that is slow has
+// failed, as soon as it is, and what it says later is not heard.
+//
+// What counts is the time that the caller waits for the backend: of a call over the
+// transports of this module to the header or the first message, and not the life of a
+// stream; see breaker.Permit.Pause.
+//
+// The rule adds to the others. Without any other opening rule the breaker has that
+// of [WithConsecutiveFailures], too, unless [WithSlowCallsOnly] is given: a backend
+// that is down fails fast.
 //
 // The ranges are (0, 24h] for the threshold and otherwise those of
 // [WithFailureRate]. Only calls with a permit are timed. The option costs a
@@ -195,6 +205,11 @@ func WithSlowCallRate(threshold time.Duration, ratio float64, minCalls int, peri
 		o.rates = append(o.rates, rateRule{slow: true, fraction: fractionOf(ratio), minCalls: uint64(minCalls), period: period})
 	}
 }
+
+// WithSlowCallsOnly is for a breaker that [WithSlowCallRate] alone may open: it leaves
+// out the rule of failures that this one would have beside it by default. Otherwise it
+// changes nothing.
+func WithSlowCallsOnly() Option { return func(o *options) { o.slowOnly = true } }
 
 // WithOpenWhen opens the breaker when f returns true. It is called after each
 // failure of a closed breaker that no other rule opens, with the counts of the
@@ -339,7 +354,7 @@ type Opening struct {
 
 // WithDelayFunc sets the delay of an opening by its result. A negative delay
 // means Opening.Delay; one of more than 24h means 24h. The breaker is open, and
-// no lock is held, while f runs. It is not called for a lost probe, or an
+// no lock is held, while f runs. It is not called for a lost or slow probe, or an
 // opening by hand or by Reconfigure, and not if [WithRetryAfter] knows a time. If
 // it panics, the delay is Opening.Delay and the panic goes on. WithDelayFunc
 // panics if f is nil.
@@ -405,11 +420,21 @@ func newOptions(caller string, opts []Option) *options {
 // complete fills in what is left open, and panics if options contradict each
 // other.
 func (o *options) complete() {
-	if len(o.recent)+len(o.rates)+len(o.openWhen) == 0 {
+	others := len(o.recent) + len(o.openWhen)
+	for _, r := range o.rates {
+		if !r.slow {
+			others++
+		}
+	}
+	slowAlone := others == 0 && len(o.rates) > 0
+	if others+len(o.rates) == 0 {
 		WithConsecutiveFailures(5)(o)
 	}
 	if o.probesAsIn {
-		o.probesAsInClosed()
+		o.probesAsInClosed() // by the rules that were given
+	}
+	if slowAlone && !o.slowOnly {
+		WithConsecutiveFailures(5)(o)
 	}
 	p := &o.probes
 	if p.limit == 0 {

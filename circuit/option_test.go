@@ -218,6 +218,7 @@ var repeatable = map[string]circuit.Option{
 	"WithFailurePercent":     circuit.WithFailurePercent(50, 5, time.Second),
 	"WithOpenWhen":           circuit.WithOpenWhen(0, never),
 	"WithProbesAsInClosed":   circuit.WithProbesAsInClosed(),
+	"WithSlowCallsOnly":      circuit.WithSlowCallsOnly(),
 }
 
 // A closure of each, since some options panic before NewBreaker gets them.

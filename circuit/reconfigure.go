@@ -26,7 +26,7 @@ import (
 // at: a rate after a success or failure, calls in flight that are slow with the
 // next call, the rest after a failure. A half-open breaker keeps its probes and
 // their results. If these decide by the new numbers, it closes or opens at once.
-// A new lease is that of the probes in flight, too. A function that runs
+// A new lease is that of the probes in flight, too, and so is what is slow. A function that runs
 // meanwhile still sets the delay that it was asked for, but one of
 // [WithOpenWhen] no longer opens the breaker.
 //
@@ -55,6 +55,13 @@ func (b *Breaker) Reconfigure(opts ...Option) {
 	for _, probes := range [][]probe{m.running, m.strays} {
 		for i := range probes {
 			probes[i].leaseEnds = max(now, probes[i].began+int64(o.probes.lease))
+		}
+	}
+	for i := range m.running {
+		p := &m.running[i]
+		p.slowAt = never
+		if o.threshold > 0 && !p.anonymous && !p.paused {
+			p.slowAt = max(now, p.began+int64(o.threshold))
 		}
 	}
 	b.publish()

@@ -110,7 +110,7 @@ func TestReconfigure_AProbeIsSlowByTheNewThreshold(t *testing.T) {
 			{[]circuit.Option{circuit.WithSlowCallRate(2*time.Second, 0.5, 4, slowPeriod)}, breaker.Closed},
 			{[]circuit.Option{circuit.WithSlowCallRate(time.Second, 0.5, 4, slowPeriod)}, breaker.Open},
 		} {
-			b := circuit.NewBreaker(circuit.WithSlowCallRate(time.Millisecond, 0.5, 4, slowPeriod))
+			b := circuit.NewBreaker(circuit.WithSlowCallRate(time.Minute, 0.5, 4, slowPeriod))
 			b.HalfOpen()
 			probe := mustAcquire(t, b)
 			time.Sleep(time.Second)

@@ -178,19 +178,19 @@ func TestSlowCallRate_ASlowCallCountsHoweverItEnds(t *testing.T) {
 	})
 }
 
-func TestSlowCallRate_ASlowProbeDoesNotClose(t *testing.T) {
+func TestSlowCallRate_ASlowProbeHasFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := slowBreaker()
-		b.HalfOpen()
-		slowCalls(t, b, 1, slowThreshold, breaker.Ignored)
-		require.Equal(t, breaker.HalfOpen, b.Snapshot().State, "no result, even a slow one")
-		slowCalls(t, b, 1, slowThreshold, breaker.Success)
-		s := b.Snapshot()
-		require.Equal(t, breaker.Open, s.State)
-		require.EqualValues(t, 1, s.Totals.Success, "of the call, not of the probe")
-		b.HalfOpen()
-		slowCalls(t, b, 1, slowThreshold-time.Nanosecond, breaker.Success)
-		require.Equal(t, breaker.Closed, b.Snapshot().State)
+		for _, o := range []breaker.Outcome{breaker.Success, breaker.Failure, breaker.Ignored} {
+			b := slowBreaker()
+			b.HalfOpen()
+			slowCalls(t, b, 1, slowThreshold, o)
+			s := b.Snapshot()
+			require.Equal(t, breaker.Open, s.State)
+			require.EqualValues(t, 1, s.Totals.Success+s.Totals.Failure+s.Totals.Ignored, "of the call, not of the probe")
+			b.HalfOpen()
+			slowCalls(t, b, 1, slowThreshold-time.Nanosecond, breaker.Success)
+			require.Equal(t, breaker.Closed, b.Snapshot().State)
+		}
 	})
 }
 

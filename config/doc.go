@@ -8,7 +8,7 @@
 //	circuitbreaker.Client(circuitbreaker.WithRules(rules))
 //
 // Rules are YAML or JSON, in a file of their own, in a section of a larger one or
-// of the configuration of a Kratos application, or a protobuf message. All of
+// of the configuration of a Kratos application (config/kratos), or a protobuf message. All of
 // them go through one validation, which corrects nothing and tells all faults at
 // once.
 //

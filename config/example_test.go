@@ -12,6 +12,7 @@ import (
 
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/config"
+	"github.com/kratos-breaker/breaker/config/kratos"
 	"github.com/kratos-breaker/breaker/middleware/circuitbreaker"
 )
 
@@ -40,7 +41,7 @@ func docsKratos(ctx context.Context) error {
 	if err := c.Load(); err != nil {
 		return err
 	}
-	rules, err := config.Load(config.Kratos(c).Section("circuitbreaker"))
+	rules, err := config.Load(kratos.Source(c).Section("circuitbreaker"))
 	if err != nil {
 		return err
 	}

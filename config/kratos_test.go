@@ -15,6 +15,7 @@ import (
 
 	conf "github.com/kratos-breaker/breaker/api/breaker/conf/v1"
 	"github.com/kratos-breaker/breaker/config"
+	configkratos "github.com/kratos-breaker/breaker/config/kratos"
 )
 
 // application is a loaded configuration of Kratos, and the rules of its section
@@ -39,7 +40,7 @@ func start(t *testing.T, sources ...kratos.Source) *application {
 	t.Helper()
 	a := &application{Config: loaded(t, sources...)}
 	var err error
-	a.Rules, err = config.Load(config.Kratos(a.Config).Section("circuitbreaker"), config.WithInterval(10*time.Millisecond),
+	a.Rules, err = config.Load(configkratos.Source(a.Config).Section("circuitbreaker"), config.WithInterval(10*time.Millisecond),
 		config.WithReport(func(r config.Report) {
 			a.mu.Lock()
 			defer a.mu.Unlock()
@@ -149,7 +150,7 @@ func TestKratos_TakesPlaceholdersAndVariablesOfTheEnvironment(t *testing.T) {
 	actual := kratos.New(kratos.WithSource(file.NewSource(path)), kratos.WithResolveActualTypes(true))
 	require.NoError(t, actual.Load())
 	defer func() { require.NoError(t, actual.Close()) }()
-	set, err := config.Kratos(actual).Section("circuitbreaker").Read()
+	set, err := configkratos.Source(actual).Section("circuitbreaker").Read()
 	require.NoError(t, err)
 	require.JSONEq(t, `{"sre":{"success":0.5,"request":30,"window":"5s","bucket":10,"classic":false}}`, set.Match("", "x").Settings)
 }
@@ -191,11 +192,11 @@ func TestKratos_ASectionThatIsNotThereIsAnErrorAtTheStart(t *testing.T) {
 		"circuitbreaker: 3\n":    "want an object",
 	} {
 		write(t, path, text)
-		_, err := config.Load(config.Kratos(loaded(t, file.NewSource(path))).Section("circuitbreaker"))
+		_, err := config.Load(configkratos.Source(loaded(t, file.NewSource(path))).Section("circuitbreaker"))
 		require.ErrorContains(t, err, want)
 	}
 	write(t, path, "circuitbreaker: {}\n")
-	_, err := config.Load(config.Kratos(loaded(t, file.NewSource(path))).Section("circuitbreaker"))
+	_, err := config.Load(configkratos.Source(loaded(t, file.NewSource(path))).Section("circuitbreaker"))
 	require.NoError(t, err)
 }
 
@@ -217,7 +218,7 @@ func TestKratos_LeavesTheObserverOfTheSectionToOthers(t *testing.T) {
 func TestKratos_TellsAConfigurationThatCannotBeRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "config.yaml")
 	write(t, path, section("default: {sre: {success: .nan}}"))
-	_, err := config.Load(config.Kratos(loaded(t, file.NewSource(path))))
+	_, err := config.Load(configkratos.Source(loaded(t, file.NewSource(path))))
 	require.ErrorContains(t, err, "NaN")
 }
 

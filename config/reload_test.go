@@ -10,6 +10,7 @@ import (
 
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/config"
+	configkratos "github.com/kratos-breaker/breaker/config/kratos"
 )
 
 const threeFailures = `{default: {algorithm: circuit, circuit: {consecutive_failures: 3, delay: 10s}}}`
@@ -339,7 +340,7 @@ func TestNew_PanicsForWhatIsNil(t *testing.T) {
 		"config: WithReport: the function is nil":                     func() { config.WithReport(nil) },
 		"config: WithInterval(1ms): want a duration in [10ms, 1h]":    func() { config.WithInterval(time.Millisecond) },
 		"config: WithInterval(1h0m1s): want a duration in [10ms, 1h]": func() { config.WithInterval(time.Hour + time.Second) },
-		"config: Kratos: the configuration is nil":                    func() { config.Kratos(nil) },
+		"config/kratos: Source: the configuration is nil":             func() { configkratos.Source(nil) },
 		"config: Text: the function is nil":                           func() { config.Text("x", nil) },
 	} {
 		require.PanicsWithValue(t, want, f)

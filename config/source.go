@@ -7,12 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	kratos "github.com/go-kratos/kratos/v2/config"
 )
 
-// Source is where rules are read from: a [File], the configuration of a
-// [Kratos] application, or another [Text]. The zero value is not valid.
+// Source is where rules are read from: a [File], or another [Text], as the
+// configuration of an application is in config/kratos. The zero value is not valid.
 type Source struct {
 	name    string
 	read    func() ([]byte, Format, error)
@@ -45,36 +43,6 @@ func File(path string) Source {
 	}}
 }
 
-// Kratos reads the configuration of an application, of which [Source.Section]
-// takes a part. It must be loaded before. All sources of the configuration
-// count, in their order, and placeholders are resolved.
-//
-// Nothing watches it: Kratos has one observer for each key, which another one
-// replaces without a word; it cannot watch a key that is not there; and a null in
-// a key that somebody watches ends the process. [Rules.Follow] looks at it
-// instead, as at a file. It panics if c is nil.
-func Kratos(c kratos.Config) Source {
-	if c == nil {
-		panic("config: Kratos: the configuration is nil")
-	}
-	return Source{name: "the configuration", read: func() ([]byte, Format, error) {
-		var all rawText
-		if err := c.Scan(&all); err != nil {
-			return nil, "", fmt.Errorf("config: %w", err)
-		}
-		return all, JSON, nil
-	}}
-}
-
-// rawText takes the JSON that Kratos scans into it.
-type rawText []byte
-
-// UnmarshalJSON keeps the text.
-func (t *rawText) UnmarshalJSON(text []byte) error {
-	*t = append(rawText(nil), text...)
-	return nil
-}
-
 // Text reads what f returns, from wherever that is. The name is for errors. It
 // panics if f is nil.
 func Text(name string, f func() ([]byte, Format, error)) Source {
@@ -104,7 +72,7 @@ func (s Source) String() string {
 // tree returns the part that has the rules.
 func (s Source) tree() (any, error) {
 	if s.read == nil {
-		return nil, errors.New("config: the source is the zero value, want a File, Kratos or Text")
+		return nil, errors.New("config: the source is the zero value, want a File or Text")
 	}
 	text, f, err := s.read()
 	if err != nil {

@@ -1,23 +1,19 @@
 // Package errors says what an error tells about the backend, the same for HTTP
 // and gRPC, and holds the error of a rejected call.
+//
+// It links no Kratos, and knows Kratos' errors, of any version, by their methods
+// GetCode and GetReason.
 package errors
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"net/url"
-	"reflect"
-	"strings"
 
-	kratoserrors "github.com/go-kratos/kratos/v2/errors"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/internal/fault"
 )
 
 const (
@@ -44,22 +40,17 @@ var standard = func() *table {
 			t.http[code] = breaker.Failure
 		}
 	}
-	t.http[clientClosedRequest] = breaker.Ignored
 	t.http[501] = breaker.Ignored
+	t.http[clientClosedRequest] = breaker.Failure // of somebody between the caller and the backend
 	for code := range t.grpc {
 		t.grpc[code] = breaker.Success
 	}
-	for _, c := range []codes.Code{codes.Unknown, codes.Internal, codes.Unavailable, codes.DeadlineExceeded, codes.DataLoss} {
+	for _, c := range []codes.Code{codes.Unknown, codes.Internal, codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.DataLoss} {
 		t.grpc[c] = breaker.Failure
 	}
-	t.grpc[codes.Canceled] = breaker.Ignored
 	t.grpc[codes.Unimplemented] = breaker.Ignored
 	return t
 }()
-
-// noNode reports whether reason is that of the errors which Kratos' clients make
-// themselves when discovery knows no node to call.
-func noNode(reason string) bool { return reason == "NODE_NOT_FOUND" || reason == "no_available_node" }
 
 // Option changes a row of the table in [NewClassifier].
 type Option func(*table)
@@ -121,7 +112,7 @@ func WithOverload() Option {
 }
 
 // WithOther sets the outcome of errors that are neither of HTTP nor of gRPC
-// nor any other row of the table; the default is failure.
+// nor of the network, nor any other row of the table; the default is failure.
 func WithOther(o breaker.Outcome) Option {
 	return func(t *table) {
 		mustBeOutcome("WithOther", o)
@@ -142,76 +133,116 @@ func NewClassifier(opts ...Option) breaker.Classifier {
 	return t.classify
 }
 
-// Classify says what err tells about the backend.
+// Classify says what err tells about the backend. Who cancelled a call is not its
+// business: breaker.OutcomeOf and all adapters ask for that first.
 //
 // Success: nil, HTTP status below 500, a business code (any number that is no
-// HTTP status), a gRPC code of the caller's making, io.EOF at the end of a
-// stream. Failure: HTTP 5xx; gRPC Unknown, Internal, Unavailable,
-// DeadlineExceeded and DataLoss; connections refused, reset or timed out, and
-// any other error. Ignored: a cancelled call; what never got to the wire; the
-// rejection by another breaker; HTTP 501 and gRPC Unimplemented.
+// HTTP status), a gRPC code of the caller's making. Failure: HTTP 5xx and 499; gRPC
+// Unknown, Internal, Unavailable, DeadlineExceeded, Canceled and DataLoss;
+// connections refused, reset, timed out or closed, io.EOF, and any other error.
+// Ignored: what never left the process, see [IsNotSent]; HTTP 501 and gRPC
+// Unimplemented.
 //
 // A gRPC Unknown with the reason of a Kratos error is the business error that
 // gRPC has no code for.
 //
-// Wrapped errors count as what they wrap. A Kratos or gRPC error that is not
-// wrapped takes a few nanoseconds and no allocation, except Unknown, whose
-// details have to be decoded.
+// Wrapped errors count as what they wrap, but an answer, which is an error with the
+// methods of a Kratos or a gRPC error, counts for itself, whatever caused it. Of
+// several errors, a failure comes first, then a success, then what is ignored; one
+// that is in no row counts only if all of them are such. Beyond a depth of 100, or
+// 1000 errors, it is a failure, and so are nil pointers and what panics. Classify
+// itself never does.
+//
+// A Kratos or gRPC error that is not wrapped takes a few nanoseconds and no
+// allocation, except Unknown, whose details have to be decoded.
 func Classify(err error) breaker.Outcome { return standard.classify(err) }
 
+// A verdict is an outcome, or Unknown, which comes before them.
+func verdictOf(o breaker.Outcome) fault.Verdict { return fault.Ignored + fault.Verdict(o) }
+
 func (t *table) classify(err error) breaker.Outcome {
-	switch e := err.(type) { //nolint:errorlint // the common types without a search; wrapped does the rest
-	case nil:
+	if err == nil {
 		return breaker.Success
-	case *kratoserrors.Error:
-		return t.kratos(e)
-	case notAllowed:
+	}
+	switch soundness(err) {
+	case ofKratos:
+		return t.outcomeOf(t.kratos(err.(fault.Coded)))
+	case ofGRPC:
+		v, _ := t.status(err.(interface{ GRPCStatus() *status.Status }).GRPCStatus())
+		return t.outcomeOf(v)
+	}
+	switch e := err.(type) { //nolint:errorlint // it is not wrapped
+	case asInKratos, withDetails:
 		return breaker.Ignored
+	case *breaker.RejectedError:
+		if e != nil {
+			return breaker.Ignored
+		}
+	}
+	return t.outcomeOf(fault.Of(err, t))
+}
+
+func (t *table) outcomeOf(v fault.Verdict) breaker.Outcome {
+	if v == fault.Unknown {
+		return t.other
+	}
+	return breaker.Outcome(v - fault.Ignored)
+}
+
+// answer looks at an error that may be an answer. It may panic where a method of
+// err does.
+func (t *table) answer(err error) (v fault.Verdict, settled bool) {
+	switch e := err.(type) { //nolint:errorlint // fault.Of unwraps
+	case fault.Coded: // before GRPCStatus, which Kratos' errors have as well
+		learn(err)
+		return t.kratos(e), true
 	case interface{ GRPCStatus() *status.Status }:
 		return t.status(e.GRPCStatus())
 	}
-	return t.wrapped(err)
+	return fault.Unknown, false
 }
 
-func (t *table) kratos(e *kratoserrors.Error) breaker.Outcome {
-	if e == nil {
-		return t.other
+// Look is for fault.Of.
+func (t *table) Look(err error) (fault.Verdict, bool) {
+	if fault.IsNil(err) {
+		return fault.Failure, true
 	}
-	local := e.Code == ErrNotAllowed.Code && e.Reason == ErrNotAllowed.Reason && IsRejected(e.Unwrap())
-	if local {
-		return breaker.Ignored
+	if v, settled := t.answer(err); settled {
+		return v, true
+	}
+	return fault.Common(err)
+}
+
+func (t *table) kratos(e fault.Coded) fault.Verdict {
+	code := e.GetCode()
+	if code == rejectedCode && fault.RejectedHere(e) {
+		return fault.Ignored
 	}
 	if t.reason != nil {
-		if o, ok := t.reason[e.Reason]; ok {
-			return o
+		if o, ok := t.reason[e.GetReason()]; ok {
+			return verdictOf(o)
 		}
 	}
-	switch {
-	case e.Code < 100 || e.Code >= statusCodes:
-		return t.business
-	case e.Code == 503 && noNode(e.Reason):
-		return breaker.Ignored
+	if code < 100 || code >= statusCodes {
+		return verdictOf(t.business)
 	}
-	return t.http[e.Code]
+	return verdictOf(t.http[code])
 }
 
-func (t *table) status(s *status.Status) breaker.Outcome {
+func (t *table) status(s *status.Status) (fault.Verdict, bool) {
 	code := s.Code()
 	if s == nil || code >= grpcCodes {
-		return t.other
+		return fault.Unknown, true
 	}
-	// Kratos' error for want of a node has no message.
-	if t.reason != nil || code == codes.Unknown || code == codes.Unavailable && s.Message() == "" {
+	if t.reason != nil || code == codes.Unknown {
 		if o, ok := t.details(s); ok {
-			return o
+			return verdictOf(o), true
 		}
 	}
-	// A server that cannot encode its answer says the same. Between the two, a
-	// request that cannot be sent must not count against the backend.
-	if code == codes.Internal && strings.HasPrefix(s.Message(), "grpc: error while marshaling") {
-		return breaker.Ignored
+	if fault.GRPCNotSent(uint32(code), s.Message()) {
+		return fault.Ignored, true
 	}
-	return t.grpc[code]
+	return verdictOf(t.grpc[code]), true
 }
 
 // details looks for a Kratos error within a gRPC status.
@@ -224,88 +255,19 @@ func (t *table) details(s *status.Status) (breaker.Outcome, bool) {
 		if o, ok := t.reason[info.GetReason()]; ok {
 			return o, true
 		}
-		switch {
-		case s.Code() == codes.Unknown:
+		if s.Code() == codes.Unknown {
 			return t.business, true
-		case s.Code() == codes.Unavailable && noNode(info.GetReason()):
-			return breaker.Ignored, true
 		}
 	}
 	return 0, false
 }
 
-// wrapped handles the errors whose type does not tell at once. An answer of the
-// backend comes before what may have caused it.
-func (t *table) wrapped(err error) breaker.Outcome {
-	var rejection notAllowed
-	if errors.As(err, &rejection) {
-		return breaker.Ignored
-	}
-	var k *kratoserrors.Error
-	if errors.As(err, &k) {
-		return t.kratos(k)
-	}
-	var g interface{ GRPCStatus() *status.Status }
-	if errors.As(err, &g) {
-		return t.status(g.GRPCStatus())
-	}
-	if IsRejected(err) || errors.Is(err, context.Canceled) || unsent(err) {
-		return breaker.Ignored
-	}
-	// net/http reports a connection that was closed instead of an answer as a
-	// *url.Error around io.EOF. That is no end of a stream.
-	var u *url.Error
-	if errors.Is(err, io.EOF) && !errors.As(err, &u) {
-		return breaker.Success
-	}
-	return t.other
-}
-
-// unsent reports whether err was made before anything was sent: by encoding
-// the request, by parsing its address, or by net/http, which did not take it.
-func unsent(err error) bool {
-	var (
-		marshaler   *json.MarshalerError
-		unsupported *json.UnsupportedTypeError
-		value       *json.UnsupportedValueError
-		u           *url.Error
-	)
-	if errors.As(err, &marshaler) || errors.As(err, &unsupported) || errors.As(err, &value) {
-		return true
-	}
-	if errors.As(err, &u) {
-		if u.Op == "parse" {
-			return true
-		}
-		err = u.Err // http.Client adds method and URL
-	}
-	innermost := err
-	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
-		innermost = inner
-	}
-	if _, several := innermost.(interface{ Unwrap() []error }); several {
-		return false // of attempts, of which a later one may have been sent
-	}
-	return turnedDown(fmt.Sprint(innermost)) // unlike Error, it does not panic for a nil pointer
-}
-
-// turnedDown reports whether text is one of net/http from before anything was
-// sent. Its errors have no type of their own. "server closed idle connection" is
-// none: a server that closes a connection instead of answering may look so.
-func turnedDown(text string) bool {
-	for _, prefix := range []string{
-		"unsupported protocol scheme ",
-		"net/http: invalid header ",
-		"net/http: invalid trailer ",
-		"net/http: invalid method ",
-		"http: no Host in request URL",
-	} {
-		if strings.HasPrefix(text, prefix) {
-			return true
-		}
-	}
-	return false
-}
+// IsNotSent reports whether err says that the call never left the process, so that
+// no backend has seen it: it is the rejection by a breaker of this process, or
+// marked by breaker.NotSent, or an error of encoding/json, net/http or grpc-go from
+// before they tried to connect. Of errors that are joined, all that are known must
+// say so. A connection that was refused is another matter: see [Classify].
+func IsNotSent(err error) bool { return fault.NotSent(err) }
 
 // ClassifyKratos is the table of Kratos' own middleware: 500, 503 and 504 fail
 // and everything else is a success. It is for those who depend on its errors.
@@ -313,92 +275,40 @@ func ClassifyKratos(err error) breaker.Outcome {
 	if err == nil {
 		return breaker.Success
 	}
-	switch kratoserrors.Code(err) {
+	code := int32(500) // what Kratos takes an error for that it does not know
+	known := fault.Find(err, func(err error) bool {
+		e, ok := err.(fault.Coded)
+		if ok && !fault.IsNil(err) {
+			code = e.GetCode()
+		}
+		return ok
+	})
+	if !known {
+		fault.Find(err, func(err error) bool {
+			e, ok := err.(interface{ GRPCStatus() *status.Status })
+			if ok && !fault.IsNil(err) && e.GRPCStatus() != nil {
+				code = httpStatusOf(e.GRPCStatus().Code())
+			}
+			return ok
+		})
+	}
+	switch code {
 	case 500, 503, 504:
 		return breaker.Failure
 	}
 	return breaker.Success
 }
 
-// ClassifyCall is [Classify] for one who has the context of the call. Only a
-// cancellation by the caller, through ctx, is ignored, with its cause if it has
-// one; a cancellation that comes from the other side is a failure.
-func ClassifyCall(ctx context.Context, err error) breaker.Outcome {
-	if err == nil || ctx == nil {
-		return Classify(err)
+// httpStatusOf returns what Kratos makes of the codes of failures, and 200 for the
+// others.
+func httpStatusOf(code codes.Code) int32 {
+	switch {
+	case code == codes.Unavailable:
+		return 503
+	case code == codes.DeadlineExceeded:
+		return 504
+	case code == codes.Unknown, code == codes.Internal, code == codes.DataLoss, code >= grpcCodes:
+		return 500
 	}
-	o := Classify(WithoutCause(ctx, err))
-	if o == breaker.Ignored && ctx.Err() != context.Canceled && canceled(err) {
-		return breaker.Failure
-	}
-	return o
-}
-
-// WithoutCause returns context.Canceled if err is what the caller cancelled ctx
-// with, and err otherwise. net/http fails with the cause of a cancellation,
-// which may be any error, so a [breaker.Classifier], which does not see the
-// context, would take it for the backend's.
-func WithoutCause(ctx context.Context, err error) error {
-	if err == nil || ctx == nil || ctx.Err() != context.Canceled || !isCause(ctx, err) {
-		return err
-	}
-	return context.Canceled
-}
-
-// isCause reports whether err is what ctx ended with. It is the same error: one
-// that is equal, by errors.Is, can be an answer.
-func isCause(ctx context.Context, err error) bool {
-	cause, inner := context.Cause(ctx), err
-	var k *kratoserrors.Error
-	if errors.As(err, &k) && k == nil {
-		return false // its Unwrap panics
-	}
-	var u *url.Error
-	if errors.As(err, &u) {
-		inner = u.Err
-	}
-	for ; inner != nil; inner = errors.Unwrap(inner) {
-		if reflect.ValueOf(inner).Comparable() && inner == cause { //nolint:errorlint // the point of it
-			return true
-		}
-	}
-	return false
-}
-
-// WithoutDeadline returns context.Canceled if err says that a deadline passed, or
-// is the cause that the deadline of ctx was given, and err otherwise. It is for a
-// call whose context had ended before it began: its caller was late, and nothing
-// is known of the backend.
-func WithoutDeadline(ctx context.Context, err error) error {
-	if err != nil && (deadlinePassed(err) || ctx != nil && isCause(ctx, err)) {
-		return context.Canceled
-	}
-	return err
-}
-
-// deadlinePassed reports whether err says so. As in wrapped, an answer comes
-// before what may have caused it.
-func deadlinePassed(err error) bool {
-	var k *kratoserrors.Error
-	if errors.As(err, &k) {
-		return k != nil && k.Code == 504
-	}
-	var g interface{ GRPCStatus() *status.Status }
-	if errors.As(err, &g) {
-		return g.GRPCStatus().Code() == codes.DeadlineExceeded
-	}
-	return errors.Is(err, context.DeadlineExceeded)
-}
-
-// canceled reports whether err says that the call was cancelled, by anybody.
-func canceled(err error) bool {
-	if errors.Is(err, context.Canceled) {
-		return true
-	}
-	var k *kratoserrors.Error
-	if errors.As(err, &k) {
-		return k.Code == clientClosedRequest
-	}
-	var g interface{ GRPCStatus() *status.Status }
-	return errors.As(err, &g) && g.GRPCStatus().Code() == codes.Canceled
+	return 200
 }

@@ -16,6 +16,7 @@ import (
 
 	aegis "github.com/go-kratos/aegis/circuitbreaker"
 	kratoserrors "github.com/go-kratos/kratos/v2/errors"
+	kratoscb "github.com/go-kratos/kratos/v2/middleware/circuitbreaker"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	spb "google.golang.org/genproto/googleapis/rpc/status"
@@ -36,9 +37,9 @@ const (
 // httpOutcome is the row of an HTTP status, or of a number that is none.
 func httpOutcome(code int) breaker.Outcome {
 	switch {
-	case code == 499, code == 501:
+	case code == 501:
 		return ignored
-	case code >= 500 && code <= 599:
+	case code == 499, code >= 500 && code <= 599:
 		return failure
 	}
 	return success
@@ -46,7 +47,7 @@ func httpOutcome(code int) breaker.Outcome {
 
 func TestClassify_NilIsASuccess(t *testing.T) {
 	require.Equal(t, success, errors.Classify(nil))
-	require.Equal(t, success, errors.ClassifyCall(context.Background(), nil))
+	require.Equal(t, success, outcomeOf(context.Background(), nil))
 	require.Equal(t, success, errors.ClassifyKratos(nil))
 }
 
@@ -61,7 +62,7 @@ func TestClassify_AKratosErrorCountsByItsHTTPStatus(t *testing.T) {
 	// The rows that matter, by hand.
 	for code, want := range map[int]breaker.Outcome{
 		200: success, 301: success, 400: success, 401: success, 403: success, 404: success, 408: success, 409: success,
-		422: success, 429: success, 498: success, 499: ignored, 500: failure, 501: ignored, 502: failure, 503: failure,
+		422: success, 429: success, 498: success, 499: failure, 500: failure, 501: ignored, 502: failure, 503: failure,
 		504: failure, 505: failure, 507: failure, 520: failure, 521: failure, 529: failure, 599: failure,
 	} {
 		require.Equal(t, want, errors.Classify(kratosError(code, "")), "%d", code)
@@ -78,7 +79,7 @@ func TestClassify_AKratosErrorWithAnotherNumberIsABusinessError(t *testing.T) {
 
 func TestClassify_AGRPCErrorCountsByItsCode(t *testing.T) {
 	for code, want := range map[codes.Code]breaker.Outcome{
-		codes.OK: success, codes.Canceled: ignored, codes.Unknown: failure, codes.InvalidArgument: success,
+		codes.OK: success, codes.Canceled: failure, codes.Unknown: failure, codes.InvalidArgument: success,
 		codes.DeadlineExceeded: failure, codes.NotFound: success, codes.AlreadyExists: success,
 		codes.PermissionDenied: success, codes.ResourceExhausted: success, codes.FailedPrecondition: success,
 		codes.Aborted: success, codes.OutOfRange: success, codes.Unimplemented: ignored, codes.Internal: failure,
@@ -129,18 +130,18 @@ func TestClassify_AGRPCUnknownWithAReasonIsTheBusinessErrorItWas(t *testing.T) {
 	}
 }
 
-func TestClassify_AContextsErrorIsACancellationOrATimeout(t *testing.T) {
+func TestClassify_AContextsErrorIsAFailureForWhoDoesNotKnowTheContext(t *testing.T) {
 	for _, w := range wrappings {
 		for _, c := range []struct {
 			err  error
 			want breaker.Outcome
 		}{
-			{context.Canceled, ignored},
+			{context.Canceled, failure},
 			{context.DeadlineExceeded, failure},
 			{os.ErrDeadlineExceeded, failure},
-			{status.FromContextError(context.Canceled).Err(), ignored},
+			{status.FromContextError(context.Canceled).Err(), failure},
 			{status.FromContextError(context.DeadlineExceeded).Err(), failure},
-			{&url.Error{Op: "Get", URL: "http://a", Err: context.Canceled}, ignored},
+			{&url.Error{Op: "Get", URL: "http://a", Err: context.Canceled}, failure},
 			{&url.Error{Op: "Get", URL: "http://a", Err: context.DeadlineExceeded}, failure},
 		} {
 			require.Equal(t, c.want, errors.Classify(w.wrap(c.err)), "%v %s", c.err, w.name)
@@ -148,12 +149,16 @@ func TestClassify_AContextsErrorIsACancellationOrATimeout(t *testing.T) {
 	}
 }
 
-func TestClassify_TheEndOfAStreamIsASuccess(t *testing.T) {
-	for _, w := range wrappings {
-		require.Equal(t, success, errors.Classify(w.wrap(io.EOF)), w.name)
-		require.Equal(t, failure, errors.Classify(w.wrap(io.ErrUnexpectedEOF)), w.name)
-		closed := &url.Error{Op: "Get", URL: "http://a", Err: io.EOF}
-		require.Equal(t, failure, errors.Classify(w.wrap(closed)), "an answer that never came, %s", w.name)
+// Where a stream ends is known to who reads it: adapters ask about nil then.
+func TestClassify_AnEndWhereAnAnswerIsDueIsAFailure(t *testing.T) {
+	for _, end := range []error{
+		io.EOF, io.ErrUnexpectedEOF, &net.OpError{Op: "read", Net: "tcp", Err: io.EOF}, stderrors.Join(io.EOF, syscall.ECONNREFUSED),
+		&url.Error{Op: "Get", URL: "http://a", Err: io.EOF},
+	} {
+		for _, w := range wrappings {
+			require.Equal(t, failure, errors.Classify(w.wrap(end)), "%v %s", end, w.name)
+			require.Equal(t, failure, errors.NewClassifier(errors.WithOther(success))(w.wrap(end)), "it is a row of its own")
+		}
 	}
 }
 
@@ -193,7 +198,7 @@ func TestClassify_ARequestThatCannotBeMadeIsIgnored(t *testing.T) {
 	} {
 		for _, w := range wrappings {
 			require.Equal(t, ignored, errors.Classify(w.wrap(err)), "%s %s", name, w.name)
-			require.Equal(t, ignored, errors.ClassifyCall(context.Background(), w.wrap(err)), "%s %s", name, w.name)
+			require.Equal(t, ignored, outcomeOf(context.Background(), w.wrap(err)), "%s %s", name, w.name)
 		}
 	}
 }
@@ -219,7 +224,7 @@ func TestClassify_WhatNetHTTPDidNotSendIsIgnored(t *testing.T) {
 		for _, err := range []error{inClient, aroundIt} {
 			for _, w := range wrappings {
 				require.Equal(t, want, errors.Classify(w.wrap(err)), "%v %s", err, w.name)
-				require.Equal(t, want, errors.ClassifyCall(t.Context(), w.wrap(err)), "%v %s", err, w.name)
+				require.Equal(t, want, outcomeOf(t.Context(), w.wrap(err)), "%v %s", err, w.name)
 			}
 		}
 		require.Equal(t, want, errors.Classify(bare), "without a client around the transport")
@@ -243,7 +248,7 @@ func TestRegression_AnErrorWithoutATextMadeClassifyPanic(t *testing.T) {
 	for _, err := range []error{missing, &json.UnmarshalTypeError{}, &url.Error{Op: "Get"}, &url.Error{Op: "Get", Err: missing}} {
 		require.NotPanics(t, func() {
 			require.Equal(t, failure, errors.Classify(err))
-			require.Equal(t, failure, errors.ClassifyCall(t.Context(), err))
+			require.Equal(t, failure, outcomeOf(t.Context(), err))
 		}, "%T", err)
 	}
 }
@@ -257,12 +262,12 @@ func TestClassify_ALocalRejectionIsIgnored(t *testing.T) {
 		"aegis' within a RejectedError":      breaker.AsRejected("b", fmt.Errorf("custom: %w", aegis.ErrNotAllowed)),
 		"FromError of NotAllowed":            kratoserrors.FromError(errors.NotAllowed(rejection())),
 		"FromError of NotAllowed, wrapped":   kratoserrors.FromError(fmt.Errorf("calling: %w", errors.NotAllowed(rejection()))),
-		"ErrNotAllowed with a local cause":   errors.ErrNotAllowed.WithCause(rejection()),
-		"ErrNotAllowed with aegis' as cause": errors.ErrNotAllowed.WithCause(aegis.ErrNotAllowed),
+		"ErrNotAllowed with a local cause":   kratoscb.ErrNotAllowed.WithCause(rejection()),
+		"ErrNotAllowed with aegis' as cause": kratoscb.ErrNotAllowed.WithCause(aegis.ErrNotAllowed),
 	} {
 		for _, w := range wrappings {
 			require.Equal(t, ignored, errors.Classify(w.wrap(err)), "%s %s", name, w.name)
-			require.Equal(t, ignored, errors.ClassifyCall(ctx, w.wrap(err)), "%s %s", name, w.name)
+			require.Equal(t, ignored, outcomeOf(ctx, w.wrap(err)), "%s %s", name, w.name)
 			require.True(t, errors.IsRejected(w.wrap(err)), "%s %s", name, w.name)
 		}
 	}
@@ -273,9 +278,9 @@ func TestClassify_ARejectionThatTheBackendReportsIsAFailure(t *testing.T) {
 		"over HTTP":                 kratosError(503, "CIRCUITBREAKER"),
 		"over HTTP, and clever":     kratosError(503, "CIRCUITBREAKER").WithCause(errPlain),
 		"ErrNotAllowed":             errors.ErrNotAllowed,
-		"over gRPC":                 errors.ErrNotAllowed.GRPCStatus().Err(),
+		"over gRPC":                 kratoscb.ErrNotAllowed.GRPCStatus().Err(),
 		"over gRPC, of ours":        statusOf(t, errors.NotAllowed(rejection())).Err(),
-		"over gRPC, as Kratos' one": kratoserrors.FromError(errors.ErrNotAllowed.GRPCStatus().Err()),
+		"over gRPC, as Kratos' one": kratoserrors.FromError(kratoscb.ErrNotAllowed.GRPCStatus().Err()),
 	} {
 		for _, w := range wrappings {
 			require.Equal(t, failure, errors.Classify(w.wrap(err)), "%s %s", name, w.name)
@@ -291,37 +296,28 @@ func statusOf(t *testing.T, err error) *status.Status {
 	return s
 }
 
-func TestClassify_NoNodeToCallIsIgnored(t *testing.T) {
+// A backend that relays the error of its own client says the same, word by word. Who
+// has the context can tell them apart: see middleware/circuitbreaker.
+func TestClassify_NoNodeToCallIsAFailureForWhoDoesNotKnowTheContext(t *testing.T) {
 	for name, err := range map[string]error{
 		"HTTP":           kratosError(503, "NODE_NOT_FOUND"),
 		"the selector":   kratoserrors.ServiceUnavailable("no_available_node", ""),
 		"gRPC":           kratoserrors.ServiceUnavailable("no_available_node", "").GRPCStatus().Err(),
 		"gRPC converted": kratoserrors.FromError(kratoserrors.ServiceUnavailable("no_available_node", "").GRPCStatus().Err()),
+		"a gateway's":    grpcError(codes.Unavailable, "error: code = 503", reason("NODE_NOT_FOUND")),
 	} {
 		for _, w := range wrappings {
-			require.Equal(t, ignored, errors.Classify(w.wrap(err)), "%s %s", name, w.name)
-			require.Equal(t, ignored, errors.ClassifyCall(context.Background(), w.wrap(err)), "%s %s", name, w.name)
+			require.Equal(t, failure, errors.Classify(w.wrap(err)), "%s %s", name, w.name)
+			require.Equal(t, ignored, errors.Classify(w.wrap(breaker.NotSent(err))), "%s %s", name, w.name)
 		}
-	}
-	for _, err := range []error{
-		kratosError(500, "NODE_NOT_FOUND"),
-		kratosError(503, "node_not_found"),
-		grpcError(codes.Internal, "", reason("no_available_node")),
-		status.Error(codes.Unavailable, ""),
-		status.Error(codes.Unavailable, "no_available_node"),
-		// A gateway knows no node, and says so: that is what its callers get.
-		grpcError(codes.Unavailable, "error: code = 503", reason("NODE_NOT_FOUND")),
-		grpcError(codes.Unavailable, "error: code = 503", reason("no_available_node")),
-	} {
-		require.Equal(t, failure, errors.Classify(err), "%v", err)
 	}
 }
 
 func TestClassify_ATypedNilIsAFailure(t *testing.T) {
 	var missing *kratoserrors.Error
 	require.Equal(t, failure, errors.Classify(missing))
-	require.Equal(t, failure, errors.ClassifyCall(context.Background(), missing))
-	require.Equal(t, ignored, errors.NewClassifier(errors.WithOther(ignored))(missing))
+	require.Equal(t, failure, outcomeOf(context.Background(), missing))
+	require.Equal(t, failure, errors.NewClassifier(errors.WithOther(ignored))(missing))
 	require.Equal(t, failure, errors.NewClassifier(errors.WithReason(ignored, ""))(missing))
 }
 
@@ -364,28 +360,32 @@ func TestClassify_TheCauseOfAKratosErrorDoesNotCountWhenItIsWrappedEither(t *tes
 	})
 }
 
-func TestClassifyCall_OnlyTheCallersOwnCancellationIsIgnored(t *testing.T) {
+func TestOutcomeOf_OnlyTheCallersOwnCancellationIsIgnored(t *testing.T) {
 	alive := context.Background()
 	cancelled, cancel := context.WithCancel(alive)
 	cancel()
 	late, cancel := context.WithTimeout(alive, 0)
 	defer cancel()
+	byDeadline, cancelCause := context.WithCancelCause(alive)
+	cancelCause(fmt.Errorf("the budget is used up: %w", context.DeadlineExceeded))
 	for _, err := range []error{
 		context.Canceled,
 		&url.Error{Op: "Get", URL: "http://a", Err: context.Canceled},
 		status.Error(codes.Canceled, "context canceled"),
 		kratosError(499, ""),
 		kratosError(499, "CLIENT_CLOSED").GRPCStatus().Err(),
+		kratosError(503, ""), status.Error(codes.Unavailable, ""), errPlain, context.DeadlineExceeded, io.EOF,
 	} {
 		for _, w := range wrappings {
-			require.Equal(t, ignored, errors.ClassifyCall(cancelled, w.wrap(err)), "%v %s", err, w.name)
-			require.Equal(t, failure, errors.ClassifyCall(alive, w.wrap(err)), "%v %s", err, w.name)
-			require.Equal(t, failure, errors.ClassifyCall(late, w.wrap(err)), "%v %s", err, w.name)
+			require.Equal(t, ignored, outcomeOf(cancelled, w.wrap(err)), "%v %s", err, w.name)
+			require.Equal(t, failure, outcomeOf(alive, w.wrap(err)), "%v %s", err, w.name)
+			require.Equal(t, failure, outcomeOf(late, w.wrap(err)), "%v %s", err, w.name)
+			require.Equal(t, failure, outcomeOf(byDeadline, w.wrap(err)), "%v %s", err, w.name)
 		}
 	}
 }
 
-func TestClassifyCall_AnythingButACancellationCountsAsInClassify(t *testing.T) {
+func TestOutcomeOf_ASuccessAndWhatIsIgnoredStayWhatTheyAre(t *testing.T) {
 	alive := context.Background()
 	cancelled, cancel := context.WithCancel(alive)
 	cancel()
@@ -394,22 +394,23 @@ func TestClassifyCall_AnythingButACancellationCountsAsInClassify(t *testing.T) {
 	late, cancel := context.WithTimeout(alive, 0)
 	defer cancel()
 	for _, err := range []error{
-		nil, io.EOF, errPlain, context.DeadlineExceeded, rejection(), errors.NotAllowed(rejection()),
-		kratosError(404, ""), kratosError(500, ""), kratosError(501, ""), kratosError(503, ""),
-		kratosError(503, "NODE_NOT_FOUND"), kratosError(10001, "BUSINESS"),
-		status.Error(codes.NotFound, ""), status.Error(codes.Unavailable, ""), status.Error(codes.Unimplemented, ""),
+		nil, rejection(), errors.NotAllowed(rejection()), kratosError(404, ""), kratosError(501, ""),
+		kratosError(10001, "BUSINESS"), status.Error(codes.NotFound, ""), status.Error(codes.Unimplemented, ""),
 	} {
-		for _, ctx := range []context.Context{alive, cancelled, withCause, late} {
-			require.Equal(t, errors.Classify(err), errors.ClassifyCall(ctx, err), "%v, with a context that is %v", err, ctx.Err())
+		for _, ctx := range []context.Context{alive, cancelled, withCause, late, nil} {
+			require.Equal(t, errors.Classify(err), outcomeOf(ctx, err), "%v", err)
 		}
 	}
 }
 
 // net/http fails with the cause of the cancellation, not with context.Canceled.
 // golang.org/x/sync/errgroup gives the first error of the group as cause.
-func TestClassifyCall_TheCauseOfTheCallersCancellationIsIgnoredWhateverItIs(t *testing.T) {
+func TestOutcomeOf_TheCauseOfTheCallersCancellationIsIgnoredWhateverItIs(t *testing.T) {
 	for _, cause := range []error{
-		errPlain, context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF,
+		errPlain, context.Canceled, io.EOF, io.ErrUnexpectedEOF,
+		manyErrors{errPlain},
+		around{many{"shut down"}},
+		&url.Error{Op: "Get", URL: "http://a-sibling", Err: context.DeadlineExceeded},
 		kratosError(404, "NO_SUCH_USER"), kratosError(503, "DOWN"), kratosError(10001, "BUSINESS"),
 		status.Error(codes.NotFound, "no such user"), status.Error(codes.Unavailable, "down"),
 	} {
@@ -417,14 +418,14 @@ func TestClassifyCall_TheCauseOfTheCallersCancellationIsIgnoredWhateverItIs(t *t
 		cancel(cause)
 		err := &url.Error{Op: "Get", URL: "http://a", Err: cause}
 		for _, w := range wrappings {
-			require.Equal(t, ignored, errors.ClassifyCall(ctx, w.wrap(err)), "%v %s", cause, w.name)
+			require.Equal(t, ignored, outcomeOf(ctx, w.wrap(err)), "%v %s", cause, w.name)
 		}
 	}
 }
 
 // A RoundTripper may put the cause into an error of its own, and may be called
 // without a client around it.
-func TestClassifyCall_TheCauseOfTheCallersCancellationIsFoundInAnyError(t *testing.T) {
+func TestOutcomeOf_TheCauseOfTheCallersCancellationIsFoundInAnyError(t *testing.T) {
 	cause := kratosError(404, "NO_SUCH_USER")
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(cause)
@@ -434,8 +435,8 @@ func TestClassifyCall_TheCauseOfTheCallersCancellationIsFoundInAnyError(t *testi
 		&url.Error{Op: "Get", URL: "http://a", Err: fmt.Errorf("round trip: %w", cause)},
 		fmt.Errorf("calling: %w", &url.Error{Op: "Get", URL: "http://a", Err: fmt.Errorf("a: %w", fmt.Errorf("b: %w", cause))}),
 	} {
-		require.Equal(t, ignored, errors.ClassifyCall(ctx, err), "%v", err)
-		require.Equal(t, success, errors.ClassifyCall(context.Background(), err), "%v", err)
+		require.Equal(t, ignored, outcomeOf(ctx, err), "%v", err)
+		require.Equal(t, success, outcomeOf(context.Background(), err), "%v", err)
 	}
 }
 
@@ -445,23 +446,24 @@ type manyErrors []error
 
 func (e manyErrors) Error() string { return fmt.Sprint([]error(e)) }
 
-func TestClassifyCall_ACauseThatCannotBeComparedPanicsNowhere(t *testing.T) {
+func TestOutcomeOf_ACauseThatCannotBeComparedPanicsNowhere(t *testing.T) {
 	cause := manyErrors{errPlain}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(cause)
 	for _, err := range []error{cause, &url.Error{Op: "Get", URL: "http://a", Err: cause}} {
 		for _, w := range wrappings {
-			require.NotPanics(t, func() { errors.ClassifyCall(ctx, w.wrap(err)) }, w.name)
+			require.NotPanics(t, func() { outcomeOf(ctx, w.wrap(err)) }, w.name)
 		}
 	}
 }
 
 // A group of calls to one backend that is down: each gets the same answer, the
-// first one cancels the group. The others' answers are no cancellations.
-func TestClassifyCall_AnAnswerThatResemblesTheCauseOfTheCancellationCounts(t *testing.T) {
+// first one cancels the group. Whatever the others got, their caller is gone.
+func TestOutcomeOf_AFailureOfACallThatWasCancelledIsIgnored(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(kratosError(503, "DOWN"))
-	require.Equal(t, failure, errors.ClassifyCall(ctx, kratosError(503, "DOWN")))
+	require.Equal(t, ignored, outcomeOf(ctx, kratosError(503, "DOWN")))
+	require.Equal(t, success, outcomeOf(ctx, kratosError(404, "NO_SUCH_USER")), "an answer is one")
 }
 
 type many []string
@@ -478,38 +480,13 @@ func TestRegression_ACauseThatCannotBeComparedMadeTheCallPanic(t *testing.T) {
 	cause := around{many{"shut down"}}
 	cancel(cause)
 	require.NotPanics(t, func() {
-		require.Equal(t, breaker.Failure, errors.ClassifyCall(ctx, cause))
+		require.Equal(t, breaker.Ignored, outcomeOf(ctx, cause))
 	})
 }
 
-func TestWithoutDeadline_MakesACancellationOfAPassedDeadlineAndOfNothingElse(t *testing.T) {
-	for _, w := range wrappings {
-		for _, err := range []error{
-			context.DeadlineExceeded,
-			&url.Error{Op: "Get", URL: "http://a", Err: context.DeadlineExceeded},
-			status.FromContextError(context.DeadlineExceeded).Err(),
-			kratosError(504, "GATEWAY_TIMEOUT"),
-			kratoserrors.FromError(status.FromContextError(context.DeadlineExceeded).Err()), // of Kratos' gRPC client
-		} {
-			require.Equal(t, context.Canceled, errors.WithoutDeadline(t.Context(), w.wrap(err)), "%v %s", err, w.name)
-		}
-		for _, err := range []error{
-			context.Canceled, errPlain, io.EOF, rejection(), kratosError(500, ""), kratosError(503, ""), kratosError(499, ""),
-			status.Error(codes.Unavailable, "context deadline exceeded"), status.Error(codes.Canceled, ""),
-			kratosError(503, "DOWN").WithCause(context.DeadlineExceeded),
-			statusError{nil},
-			(*kratoserrors.Error)(nil),
-		} {
-			err = w.wrap(err)
-			require.True(t, errors.WithoutDeadline(t.Context(), err) == err, "%#v %s", err, w.name)
-		}
-	}
-	require.NoError(t, errors.WithoutDeadline(t.Context(), nil))
-}
-
-func TestRegression_ATypedNilForACallerWhoGaveUpMadeClassifyCallPanic(t *testing.T) {
+func TestRegression_ATypedNilForACallerWhoGaveUpMadeItPanic(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var missing *kratoserrors.Error
-	require.NotPanics(t, func() { require.Equal(t, failure, errors.ClassifyCall(ctx, missing)) })
+	require.NotPanics(t, func() { require.Equal(t, ignored, outcomeOf(ctx, missing)) })
 }

@@ -2,7 +2,6 @@ package errors_test
 
 import (
 	"context"
-	"io"
 	"net"
 	"sync"
 	"testing"
@@ -72,7 +71,7 @@ func TestGRPC_ATimeoutIsAFailure(t *testing.T) {
 	err := call(ctx, cc)
 	require.Equal(t, codes.DeadlineExceeded, status.Code(err))
 	require.Equal(t, failure, errors.Classify(err))
-	require.Equal(t, failure, errors.ClassifyCall(ctx, err))
+	require.Equal(t, failure, outcomeOf(ctx, err))
 }
 
 func TestGRPC_AMethodThatTheBackendDoesNotHaveIsIgnored(t *testing.T) {
@@ -80,19 +79,6 @@ func TestGRPC_AMethodThatTheBackendDoesNotHaveIsIgnored(t *testing.T) {
 	err := cc.Invoke(t.Context(), "/test.Service/Nothing", wrapperspb.String(""), new(wrapperspb.StringValue))
 	require.Equal(t, codes.Unimplemented, status.Code(err))
 	require.Equal(t, ignored, errors.Classify(err))
-}
-
-func TestGRPC_TheEndOfAStreamIsASuccess(t *testing.T) {
-	cc := grpcClient(t, grpcServer(t, func(_ context.Context, req any) (any, error) { return req, nil }))
-	stream, err := cc.NewStream(t.Context(), &streamDesc, streamMethod)
-	require.NoError(t, err)
-	require.NoError(t, stream.SendMsg(wrapperspb.String("hello")))
-	require.NoError(t, stream.CloseSend())
-	require.NoError(t, stream.RecvMsg(new(wrapperspb.StringValue)))
-	err = stream.RecvMsg(new(wrapperspb.StringValue))
-	require.Equal(t, io.EOF, err)
-	require.Equal(t, success, errors.Classify(err))
-	require.Equal(t, success, errors.ClassifyCall(t.Context(), err))
 }
 
 // unmarshalableRequest returns what a client makes of a request that is no
@@ -114,7 +100,7 @@ func TestGRPC_ARequestThatCannotBeEncodedIsIgnored(t *testing.T) {
 	err := unmarshalableRequest(t)
 	for _, w := range wrappings {
 		require.Equal(t, ignored, errors.Classify(w.wrap(err)), w.name)
-		require.Equal(t, ignored, errors.ClassifyCall(t.Context(), w.wrap(err)), w.name)
+		require.Equal(t, ignored, outcomeOf(t.Context(), w.wrap(err)), w.name)
 	}
 }
 

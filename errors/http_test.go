@@ -23,7 +23,7 @@ func TestHTTP_AConnectionThatIsClosedInsteadOfAnAnswerIsAFailure(t *testing.T) {
 	require.ErrorIs(t, err, io.EOF, "the server did what the test is about")
 	for _, w := range wrappings {
 		require.Equal(t, failure, errors.Classify(w.wrap(err)), w.name)
-		require.Equal(t, failure, errors.ClassifyCall(t.Context(), w.wrap(err)), w.name)
+		require.Equal(t, failure, outcomeOf(t.Context(), w.wrap(err)), w.name)
 	}
 }
 
@@ -71,12 +71,12 @@ func TestRegression_ARequestThatNetHTTPTurnedDownWasAFailureOfTheBackend(t *test
 			spoil(req)
 			_, err = (&http.Client{Transport: httpTransport(t)}).Do(req) //nolint:bodyclose // there is none
 			require.Error(t, err)
-			require.Equal(t, ignored, errors.ClassifyCall(t.Context(), err), "%v", err)
+			require.Equal(t, ignored, outcomeOf(t.Context(), err), "%v", err)
 		})
 	}
 	_, err := http.NewRequestWithContext(t.Context(), "GE T", "http://127.0.0.1:1", nil)
 	require.Error(t, err)
-	require.Equal(t, ignored, errors.ClassifyCall(t.Context(), err), "%v", err)
+	require.Equal(t, ignored, outcomeOf(t.Context(), err), "%v", err)
 }
 
 // wait is a handler that answers when nobody waits for it any more.
@@ -90,14 +90,14 @@ func TestHTTP_ATimeoutIsAFailure(t *testing.T) {
 		err := get(ctx, t, address)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, failure, errors.Classify(err))
-		require.Equal(t, failure, errors.ClassifyCall(ctx, err), "the caller's time is up, and it did not give up")
+		require.Equal(t, failure, outcomeOf(ctx, err), "the caller's time is up, and it did not give up")
 	})
 	t.Run("of the context, with a cause", func(t *testing.T) {
 		ctx, cancel := context.WithTimeoutCause(t.Context(), 10*time.Millisecond, errPlain)
 		defer cancel()
 		err := get(ctx, t, address)
 		require.Error(t, err)
-		require.Equal(t, failure, errors.ClassifyCall(ctx, err))
+		require.Equal(t, failure, outcomeOf(ctx, err))
 	})
 	t.Run("of the client", func(t *testing.T) {
 		client := &http.Client{Transport: httpTransport(t), Timeout: 10 * time.Millisecond}
@@ -106,7 +106,7 @@ func TestHTTP_ATimeoutIsAFailure(t *testing.T) {
 		require.ErrorAs(t, err, &timeout)
 		require.True(t, timeout.Timeout())
 		require.Equal(t, failure, errors.Classify(err))
-		require.Equal(t, failure, errors.ClassifyCall(t.Context(), err))
+		require.Equal(t, failure, outcomeOf(t.Context(), err))
 	})
 	t.Run("of the transport", func(t *testing.T) {
 		tr := httpTransport(t)

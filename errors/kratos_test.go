@@ -40,7 +40,7 @@ type seen struct {
 func (s *seen) middleware(next middleware.Handler) middleware.Handler {
 	return func(ctx context.Context, req any) (any, error) {
 		reply, err := next(ctx, req)
-		s.err, s.outcome = err, errors.ClassifyCall(ctx, err)
+		s.err, s.outcome = err, outcomeOf(ctx, err)
 		return reply, err
 	}
 }
@@ -127,50 +127,6 @@ func (w *watcher) Stop() error {
 	return nil
 }
 
-func noNodes(context.Context, []selector.Node) []selector.Node { return nil }
-
-func TestKratos_AnHTTPClientThatKnowsNoNodeIsIgnored(t *testing.T) {
-	var s seen
-	c := kratosHTTPClient(t, &s, khttp.WithEndpoint("discovery:///nobody"), khttp.WithDiscovery(discovery{}))
-	err := c.Invoke(t.Context(), http.MethodGet, "/call", nil, nil)
-	require.Equal(t, 503, kratoserrors.Code(err))
-	require.Equal(t, "NODE_NOT_FOUND", kratoserrors.Reason(err))
-	require.Equal(t, ignored, errors.Classify(s.err))
-	require.Equal(t, ignored, s.outcome)
-}
-
-func TestKratos_AnHTTPClientWhoseFilterLeavesNoNodeIsIgnored(t *testing.T) {
-	called := false
-	address := httpServer(t, func(http.ResponseWriter, *http.Request) { called = true })
-	var s seen
-	c := kratosHTTPClient(t, &s, khttp.WithEndpoint("discovery:///test"), khttp.WithBlock(), khttp.WithNodeFilter(noNodes),
-		khttp.WithDiscovery(discovery{{ID: "1", Name: "test", Endpoints: []string{address}}}))
-	err := c.Invoke(t.Context(), http.MethodGet, "/call", nil, nil)
-	require.Equal(t, "NODE_NOT_FOUND", kratoserrors.Reason(err))
-	require.False(t, called)
-	require.Equal(t, ignored, errors.Classify(s.err))
-}
-
-func TestKratos_AGRPCClientWhoseFilterLeavesNoNodeIsIgnored(t *testing.T) {
-	called := false
-	address := kratosGRPCServer(t, func(_ context.Context, req any) (any, error) {
-		called = true
-		return req, nil
-	})
-	var s seen
-	cc := kratosGRPCClient(t, &s, kgrpc.WithEndpoint("discovery:///test"), kgrpc.WithNodeFilter(noNodes),
-		kgrpc.WithDiscovery(discovery{{ID: "1", Name: "test", Endpoints: []string{"grpc://" + address + "?isSecure=false"}}}))
-	err := call(t.Context(), cc)
-	require.Equal(t, codes.Unavailable, status.Code(err))
-	require.Equal(t, "no_available_node", kratoserrors.Reason(err))
-	require.False(t, called)
-	require.Equal(t, ignored, s.outcome)
-	for _, w := range wrappings {
-		require.Equal(t, ignored, errors.Classify(w.wrap(s.err)), w.name)
-		require.Equal(t, ignored, errors.Classify(w.wrap(kratoserrors.FromError(s.err))), w.name)
-	}
-}
-
 // A gRPC client waits for its first node. What it gets in the end says nothing
 // of nodes, so it is a timeout like any other.
 func TestKratos_AGRPCClientThatKnowsNoNodeTimesOutWhichIsAFailure(t *testing.T) {
@@ -190,11 +146,7 @@ func TestKratos_EveryHTTPStatusCountsTheSameAfterTheWire(t *testing.T) {
 		require.Error(t, c.Invoke(t.Context(), http.MethodGet, "/call", nil, nil))
 		require.Equal(t, code, kratoserrors.Code(s.err))
 		require.Equal(t, httpOutcome(code), errors.Classify(s.err), "%d", code)
-		if code != 499 {
-			require.Equal(t, httpOutcome(code), s.outcome, "%d", code)
-		} else {
-			require.Equal(t, failure, s.outcome, "the caller did not cancel")
-		}
+		require.Equal(t, httpOutcome(code), s.outcome, "%d", code)
 	}
 	next = errPlain
 	require.Error(t, c.Invoke(t.Context(), http.MethodGet, "/call", nil, nil))
@@ -252,7 +204,7 @@ func TestKratos_AnErrorCountsByWhatGRPCLeavesOfIt(t *testing.T) {
 }
 
 // A cancellation looks different to each client. All of them are told.
-func TestClassifyCall_ACancelledCallOfARealClientIsIgnoredIfTheCallerCancelled(t *testing.T) {
+func TestOutcomeOf_ACancelledCallOfARealClientIsIgnoredIfTheCallerCancelled(t *testing.T) {
 	started := make(chan struct{}, 1)
 	waitHTTP := func(w http.ResponseWriter, r *http.Request) {
 		started <- struct{}{}
@@ -273,7 +225,7 @@ func TestClassifyCall_ACancelledCallOfARealClientIsIgnoredIfTheCallerCancelled(t
 	}{
 		{"net/http", func(ctx context.Context) (breaker.Outcome, error) {
 			err := get(ctx, t, plain)
-			return errors.ClassifyCall(ctx, err), err
+			return outcomeOf(ctx, err), err
 		}},
 		{"Kratos HTTP", func(ctx context.Context) (breaker.Outcome, error) {
 			_ = httpClient.Invoke(ctx, http.MethodGet, "/call", nil, nil)
@@ -281,7 +233,7 @@ func TestClassifyCall_ACancelledCallOfARealClientIsIgnoredIfTheCallerCancelled(t
 		}},
 		{"grpc", func(ctx context.Context) (breaker.Outcome, error) {
 			err := call(ctx, grpcPlain)
-			return errors.ClassifyCall(ctx, err), err
+			return outcomeOf(ctx, err), err
 		}},
 		{"Kratos gRPC", func(ctx context.Context) (breaker.Outcome, error) {
 			_ = call(ctx, grpcKratos)
@@ -305,8 +257,8 @@ func TestClassifyCall_ACancelledCallOfARealClientIsIgnoredIfTheCallerCancelled(t
 				o, err := cancelled(ctx, cancel)
 				require.Equal(t, ignored, o, "%v", err)
 				for _, w := range wrappings {
-					require.Equal(t, ignored, errors.Classify(w.wrap(err)), "%v", err)
-					require.Equal(t, ignored, errors.ClassifyCall(ctx, w.wrap(err)), "%v", err)
+					require.Equal(t, failure, errors.Classify(w.wrap(err)), "%v", err)
+					require.Equal(t, ignored, outcomeOf(ctx, w.wrap(err)), "%v", err)
 				}
 			})
 			for name, cause := range map[string]error{
@@ -321,7 +273,7 @@ func TestClassifyCall_ACancelledCallOfARealClientIsIgnoredIfTheCallerCancelled(t
 			t.Run("by somebody below the caller", func(t *testing.T) {
 				inner, cancel := context.WithCancel(t.Context())
 				_, err := cancelled(inner, cancel)
-				require.Equal(t, failure, errors.ClassifyCall(t.Context(), err), "%v", err)
+				require.Equal(t, failure, outcomeOf(t.Context(), err), "%v", err)
 			})
 			t.Run("by the caller's deadline", func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -333,7 +285,7 @@ func TestClassifyCall_ACancelledCallOfARealClientIsIgnoredIfTheCallerCancelled(t
 	}
 }
 
-func TestClassifyCall_ACancellationThatTheBackendReportsIsAFailure(t *testing.T) {
+func TestOutcomeOf_ACancellationThatTheBackendReportsIsAFailure(t *testing.T) {
 	var s seen
 	cancelled := kratosError(499, "CLIENT_CLOSED")
 	cc := kratosGRPCClient(t, &s, kgrpc.WithEndpoint(kratosGRPCServer(t, func(context.Context, any) (any, error) { return nil, cancelled })))

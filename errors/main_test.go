@@ -23,6 +23,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/errors"
 )
 
 func TestMain(m *testing.M) {
@@ -114,8 +115,6 @@ const (
 	streamMethod = "/test.Service/Stream"
 )
 
-var streamDesc = grpc.StreamDesc{StreamName: "Stream", ServerStreams: true}
-
 // testService is a service of one unary method, and of one that answers with a
 // stream of one message.
 var testService = grpc.ServiceDesc{
@@ -178,6 +177,11 @@ func grpcClient(t *testing.T, address string) *grpc.ClientConn {
 
 func call(ctx context.Context, cc grpc.ClientConnInterface) error {
 	return cc.Invoke(ctx, callMethod, wrapperspb.String("hello"), new(wrapperspb.StringValue))
+}
+
+// outcomeOf is what adapters make of the end of a call.
+func outcomeOf(ctx context.Context, err error) breaker.Outcome {
+	return breaker.OutcomeOf(ctx, err, errors.Classify)
 }
 
 // wrappings are the ways in which an error gets to a classifier. Each leaves it

@@ -30,12 +30,28 @@ import (
 )
 
 func TestErrNotAllowed_IsKratosOwn(t *testing.T) {
-	require.EqualValues(t, 503, errors.ErrNotAllowed.Code)
-	require.Equal(t, kratoscb.ErrNotAllowed.Reason, errors.ErrNotAllowed.Reason)
-	require.Equal(t, kratoscb.ErrNotAllowed.Message, errors.ErrNotAllowed.Message)
+	var e *kratoserrors.Error
+	require.ErrorAs(t, errors.ErrNotAllowed, &e)
+	require.EqualValues(t, 503, e.Code)
+	require.Equal(t, kratoscb.ErrNotAllowed.Reason, e.Reason)
+	require.Equal(t, kratoscb.ErrNotAllowed.Message, e.Message)
 	require.Equal(t, kratoscb.ErrNotAllowed.Error(), errors.ErrNotAllowed.Error())
-	require.Nil(t, errors.ErrNotAllowed.Metadata)
-	require.NoError(t, errors.ErrNotAllowed.Unwrap())
+	require.Nil(t, e.Metadata)
+	require.NoError(t, e.Unwrap())
+	e.Code = 200
+	require.Equal(t, 503, kratoserrors.Code(errors.ErrNotAllowed), "nobody can change it")
+}
+
+// Kratos users assign to the sentinel of its middleware, to change what callers get.
+func TestErrNotAllowed_AssigningAnotherChangesNoRejection(t *testing.T) {
+	before := errors.ErrNotAllowed
+	errors.ErrNotAllowed = errPlain
+	defer func() { errors.ErrNotAllowed = before }()
+	err := errors.NotAllowed(rejection())
+	require.ErrorIs(t, err, kratoscb.ErrNotAllowed)
+	require.Equal(t, 503, kratoserrors.Code(err))
+	require.Equal(t, codes.Unavailable, status.Code(err))
+	require.Equal(t, ignored, errors.Classify(err))
 }
 
 func TestNotAllowed_IsWhatEverybodyComparesItWith(t *testing.T) {
@@ -44,7 +60,7 @@ func TestNotAllowed_IsWhatEverybodyComparesItWith(t *testing.T) {
 		err := w.wrap(errors.NotAllowed(r))
 		for _, target := range []error{
 			errors.ErrNotAllowed, kratoscb.ErrNotAllowed, aegis.ErrNotAllowed, r,
-			kratoserrors.New(503, "CIRCUITBREAKER", "another message"), errors.ErrNotAllowed.WithMetadata(map[string]string{"a": "b"}),
+			kratoserrors.New(503, "CIRCUITBREAKER", "another message"), kratoscb.ErrNotAllowed.WithMetadata(map[string]string{"a": "b"}),
 		} {
 			require.ErrorIs(t, err, target, w.name)
 		}
@@ -87,7 +103,6 @@ func TestNotAllowed_HasTheRejectionInIt(t *testing.T) {
 }
 
 func TestNotAllowed_EverybodyGetsAKratosErrorOfTheirOwn(t *testing.T) {
-	before := kratoserrors.Clone(errors.ErrNotAllowed)
 	err := errors.NotAllowed(rejection())
 	take := []func() *kratoserrors.Error{
 		func() *kratoserrors.Error {
@@ -109,7 +124,7 @@ func TestNotAllowed_EverybodyGetsAKratosErrorOfTheirOwn(t *testing.T) {
 			e.Metadata["mine"] = "mine"
 		}
 	}
-	require.Equal(t, before.String(), errors.ErrNotAllowed.String())
+	require.Equal(t, kratoscb.ErrNotAllowed.Error(), errors.ErrNotAllowed.Error())
 	require.ErrorIs(t, err, kratoscb.ErrNotAllowed)
 	require.Equal(t, ignored, errors.Classify(err))
 }
@@ -192,7 +207,7 @@ func TestNotAllowed_PassedOnByARealServerIsARemoteRejection(t *testing.T) {
 				got := kratoserrors.FromError(s.err)
 				require.EqualValues(t, 503, got.Code)
 				require.Equal(t, "CIRCUITBREAKER", got.Reason)
-				require.Equal(t, errors.ErrNotAllowed.Message, got.Message)
+				require.Equal(t, kratoscb.ErrNotAllowed.Message, got.Message)
 				require.Empty(t, got.Metadata)
 				require.NotContains(t, fmt.Sprintf("%+v", got), "secret")
 				require.ErrorIs(t, got, errors.ErrNotAllowed)
@@ -212,7 +227,7 @@ func TestIsRejected_IsTrueForNothingButALocalRejection(t *testing.T) {
 	require.False(t, errors.IsRejected(nil))
 	for _, err := range []error{
 		io.EOF, errPlain, context.Canceled, kratosError(503, ""), kratosError(503, "CIRCUITBREAKER"), errors.ErrNotAllowed,
-		kratoscb.ErrNotAllowed, status.Error(codes.Unavailable, ""), errors.ErrNotAllowed.GRPCStatus().Err(),
+		kratoscb.ErrNotAllowed, status.Error(codes.Unavailable, ""), kratoscb.ErrNotAllowed.GRPCStatus().Err(),
 		stderrors.New(aegis.ErrNotAllowed.Error()),
 	} {
 		for _, w := range wrappings {
@@ -275,7 +290,8 @@ func TestRetryAfter_OfAGRPCErrorIsItsRetryInfo(t *testing.T) {
 		{"zero", grpcError(codes.Unavailable, "", retryInfo(0, 0)), 0},
 		{"negative", grpcError(codes.Unavailable, "", retryInfo(-3, 0)), 0},
 		{"negative by a nanosecond", grpcError(codes.Unavailable, "", retryInfo(0, -1)), 0},
-		{"10,000 years", grpcError(codes.Unavailable, "", retryInfo(most, 0)), 1<<63 - 1},
+		{"10,000 years", grpcError(codes.Unavailable, "", retryInfo(most, 0)), 24 * time.Hour},
+		{"2,500,000 h", grpcError(codes.Unavailable, "", retryInfo(2_500_000*3600, 0)), 24 * time.Hour},
 		{"-10,000 years", grpcError(codes.Unavailable, "", retryInfo(-most, 0)), 0},
 		{"out of range", grpcError(codes.Unavailable, "", retryInfo(most+1, 0)), 0},
 		{"far out of range", grpcError(codes.Unavailable, "", retryInfo(1<<63-1, 0)), 0},
@@ -325,14 +341,42 @@ func TestRetryAfter_SurvivesTheWire(t *testing.T) {
 	require.Equal(t, 7*time.Second, d)
 }
 
-func TestNotAllowed_OfNothingIsARejectionOfWhichNothingIsKnown(t *testing.T) {
-	err := errors.NotAllowed(nil)
-	require.ErrorIs(t, err, errors.ErrNotAllowed)
-	require.ErrorIs(t, err, aegis.ErrNotAllowed)
-	require.NotErrorIs(t, err, io.EOF)
-	var r *breaker.RejectedError
-	require.ErrorAs(t, err, &r)
-	require.Equal(t, breaker.ReasonUnknown, r.Reason())
+func TestNotAllowed_OfANilPointerIsARejectionOfWhichNothingIsKnown(t *testing.T) {
+	for _, err := range []error{errors.NotAllowed((*breaker.RejectedError)(nil)), errors.NotAllowedWithDetails((*breaker.RejectedError)(nil))} {
+		require.ErrorIs(t, err, errors.ErrNotAllowed)
+		require.ErrorIs(t, err, aegis.ErrNotAllowed)
+		require.NotErrorIs(t, err, io.EOF)
+		var r *breaker.RejectedError
+		require.ErrorAs(t, err, &r)
+		require.Equal(t, breaker.ReasonUnknown, r.Reason())
+	}
+}
+
+// A handler passes on whatever its own calls end with.
+func TestNotAllowed_FindsTheRejectionInAnyErrorAndLeavesOthersAlone(t *testing.T) {
+	r := rejection()
+	for _, w := range wrappings {
+		for _, err := range []error{r, errors.NotAllowed(r), errors.NotAllowedWithDetails(r), kratoserrors.FromError(errors.NotAllowed(r))} {
+			for _, notAllowed := range []func(error) error{errors.NotAllowed, errors.NotAllowedWithDetails} {
+				got := notAllowed(w.wrap(err))
+				var in *breaker.RejectedError
+				require.ErrorAs(t, got, &in)
+				require.Same(t, r, in)
+				require.Equal(t, 503, kratoserrors.Code(got))
+				require.Equal(t, codes.Unavailable, status.Code(got))
+			}
+		}
+		custom := fmt.Errorf("custom: %w", aegis.ErrNotAllowed)
+		require.Equal(t, codes.Unavailable, status.Code(errors.NotAllowed(w.wrap(custom))))
+		require.ErrorIs(t, errors.NotAllowed(w.wrap(custom)), custom)
+		for _, err := range []error{io.EOF, kratosError(503, "CIRCUITBREAKER"), status.Error(codes.Unavailable, ""), (*kratoserrors.Error)(nil)} {
+			err = w.wrap(err)
+			require.True(t, errors.NotAllowed(err) == err)
+			require.True(t, errors.NotAllowedWithDetails(err) == err)
+		}
+	}
+	require.NoError(t, errors.NotAllowed(nil))
+	require.NoError(t, errors.NotAllowedWithDetails(nil))
 }
 
 func TestNotAllowedWithDetails_IsWhatNotAllowedIs(t *testing.T) {
@@ -353,15 +397,12 @@ func TestNotAllowedWithDetails_IsWhatNotAllowedIs(t *testing.T) {
 		require.Empty(t, k.Metadata)
 		require.True(t, errors.IsRejected(err))
 		require.Equal(t, ignored, errors.Classify(err), w.name)
-		require.Equal(t, ignored, errors.ClassifyCall(t.Context(), err), w.name)
+		require.Equal(t, ignored, outcomeOf(t.Context(), err), w.name)
 		require.Equal(t, ignored, errors.NewClassifier(errors.WithReason(failure, "CIRCUITBREAKER"))(err), w.name)
 		require.Equal(t, codes.Unavailable, status.Code(err))
 	}
 	require.Equal(t, errors.NotAllowed(r).Error(), errors.NotAllowedWithDetails(r).Error())
 	require.Zero(t, testing.AllocsPerRun(100, func() { sinkError = errors.NotAllowedWithDetails(r) }))
-
-	require.ErrorAs(t, errors.NotAllowedWithDetails(nil), &r)
-	require.Equal(t, breaker.ReasonUnknown, r.Reason())
 }
 
 func TestNotAllowedWithDetails_ItsGRPCStatusHasTheDomainAndTheTimeThatIsLeft(t *testing.T) {

@@ -77,7 +77,7 @@ func codeOf(err error) int32 {
 }
 
 func TestWithGRPCCode_ChangesThoseCodesOnly(t *testing.T) {
-	c := errors.NewClassifier(errors.WithGRPCCode(success, codes.DataLoss, codes.Internal), errors.WithGRPCCode(failure, codes.Unauthenticated, codes.Canceled))
+	c := errors.NewClassifier(errors.WithGRPCCode(success, codes.DataLoss, codes.Internal), errors.WithGRPCCode(failure, codes.Unauthenticated, codes.NotFound))
 	differs(t, c, func(err error) (breaker.Outcome, bool) {
 		if err == nil || codeOf(err) != math.MinInt32 || errors.IsRejected(err) {
 			return 0, false
@@ -85,7 +85,7 @@ func TestWithGRPCCode_ChangesThoseCodesOnly(t *testing.T) {
 		switch status.Code(err) {
 		case codes.DataLoss, codes.Internal:
 			return success, true
-		case codes.Unauthenticated, codes.Canceled:
+		case codes.Unauthenticated, codes.NotFound:
 			return failure, true
 		}
 		return 0, false
@@ -100,7 +100,7 @@ func TestWithOverload_MakesAQuotaThatIsUsedUpAFailure(t *testing.T) {
 
 func TestWithOther_ChangesTheErrorsOfNoOtherRow(t *testing.T) {
 	differs(t, errors.NewClassifier(errors.WithOther(success)), func(err error) (breaker.Outcome, bool) {
-		if err == errPlain || err == context.DeadlineExceeded {
+		if err == errPlain {
 			return success, true
 		}
 		s, ok := err.(interface{ GRPCStatus() *status.Status })

@@ -1,13 +1,13 @@
 package errors_test
 
 import (
-	"context"
 	"math"
+	"net/http"
 	"testing"
-	"time"
 
 	kratoserrors "github.com/go-kratos/kratos/v2/errors"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/status"
 
 	"github.com/kratos-breaker/breaker/errors"
 )
@@ -25,33 +25,35 @@ func TestFromHTTPStatus_IsTheErrorThatKratosClientWouldMake(t *testing.T) {
 	require.ErrorContains(t, errors.FromHTTPStatus(502), "Bad Gateway")
 }
 
+func TestFromHTTPStatus_IsWhatKratosMakesOfItOverGRPC(t *testing.T) {
+	for code := 300; code < 600; code++ {
+		want := kratoserrors.New(code, "", http.StatusText(code)).GRPCStatus()
+		got, ok := status.FromError(errors.FromHTTPStatus(code))
+		require.True(t, ok)
+		require.Equal(t, want.Code(), got.Code(), "%d", code)
+		require.Equal(t, want.Message(), got.Message(), "%d", code)
+	}
+}
+
 func TestFromHTTPStatus_CallersCannotChangeEachOthersError(t *testing.T) {
-	first := errors.FromHTTPStatus(404)
-	require.ErrorAs(t, first, new(*kratoserrors.Error))
-	first.(*kratoserrors.Error).Code = 500
+	var first, second *kratoserrors.Error
+	err := errors.FromHTTPStatus(404)
+	require.ErrorAs(t, err, &first)
+	first.Code = 500
+	require.ErrorAs(t, err, &second)
+	require.EqualValues(t, 404, second.Code)
 	require.Equal(t, 404, kratoserrors.Code(errors.FromHTTPStatus(404)))
 }
 
-func TestClassifyHTTPStatus_SaysWhatClassifyCallSaysOfTheError(t *testing.T) {
-	cancelled, cancel := context.WithCancel(context.Background())
-	cancel()
-	late, cancel := context.WithDeadline(context.Background(), time.Unix(0, 0))
-	defer cancel()
-	for name, ctx := range map[string]context.Context{
-		"alive": context.Background(), "cancelled": cancelled, "late": late, "nil": nil,
-	} {
-		for status := -1; status <= 1000; status++ {
-			want := errors.ClassifyCall(ctx, errors.FromHTTPStatus(status))
-			require.Equal(t, want, errors.ClassifyHTTPStatus(ctx, status), "%s: %d", name, status)
-		}
+func TestClassifyHTTPStatus_SaysWhatClassifySaysOfTheError(t *testing.T) {
+	for status := -1; status <= 1000; status++ {
+		require.Equal(t, errors.Classify(errors.FromHTTPStatus(status)), errors.ClassifyHTTPStatus(status), "%d", status)
 	}
-	require.Equal(t, failure, errors.ClassifyHTTPStatus(context.Background(), 499))
-	require.Equal(t, ignored, errors.ClassifyHTTPStatus(cancelled, 499))
+	require.Equal(t, failure, errors.ClassifyHTTPStatus(499))
 }
 
 func TestClassifyHTTPStatus_AllocatesNothing(t *testing.T) {
-	ctx := t.Context()
 	for _, status := range []int{200, 404, 499, 503, 999} {
-		require.Zero(t, testing.AllocsPerRun(100, func() { _ = errors.ClassifyHTTPStatus(ctx, status) }))
+		require.Zero(t, testing.AllocsPerRun(100, func() { _ = errors.ClassifyHTTPStatus(status) }))
 	}
 }

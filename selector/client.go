@@ -16,8 +16,8 @@ var errNilContext = errors.New("selector: the context is nil")
 
 // Client returns the middleware that learns from the calls. It returns what the
 // handler returned, and rejects nothing. A handler that panics counts as a
-// failure, and the panic goes on. If the context of a call had ended before it
-// began, a passed deadline counts as a cancellation by the caller.
+// failure, and the panic goes on. Calls whose caller cancelled them, or made them
+// with a context that had ended, are ignored.
 //
 // Make it the last middleware, inside the breaker of the operation and inside
 // retries, so that it sees each attempt. Until a node is ejected, and when it is
@@ -54,7 +54,7 @@ func (n *Nodes) Client() middleware.Middleware {
 			late := adapter.TooLate(ctx)
 			reply, err := handler(ctx, req)
 			result.Err = err
-			result.Outcome = adapter.Outcome(ctx, late, err, n.classify)
+			result = adapter.Result(ctx, late, err, n.classify)
 			return reply, err
 		}
 	}
@@ -123,10 +123,6 @@ func (n *Nodes) learn(peer *kratos.Peer, c *call, began uint64, r breaker.Result
 }
 
 func (n *Nodes) settle(k *node, p breaker.Permit, r breaker.Result) {
-	if r.Outcome == breaker.Success {
-		p.Done(breaker.Success)
-	} else {
-		p.DoneWith(r)
-	}
+	adapter.Settle(p, r)
 	n.look(k, r.Outcome)
 }

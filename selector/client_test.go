@@ -108,7 +108,7 @@ func ended(t *testing.T) []context.Context {
 	return []context.Context{left, late}
 }
 
-func TestClient_OfACallThatBeganTooLateAnyOtherEndIsWhatItIs(t *testing.T) {
+func TestClient_OfACallThatBeganTooLateAFailureIsTheCallers(t *testing.T) {
 	for _, ctx := range ended(t) {
 		n := selector.NewNodes()
 		reply, err := n.Client()(chooses(a, "reply", nil))(ctx, nil)
@@ -121,7 +121,7 @@ func TestClient_OfACallThatBeganTooLateAnyOtherEndIsWhatItIs(t *testing.T) {
 			panic("boom")
 		})
 		require.Panics(t, func() { _, _ = call(ctx, nil) })
-		require.Equal(t, map[string]breaker.Totals{a: {Offered: 3, Allowed: 3, Success: 1, Failure: 2}}, totals(n))
+		require.Equal(t, map[string]breaker.Totals{a: {Offered: 3, Allowed: 3, Success: 1, Failure: 1, Ignored: 1}}, totals(n))
 	}
 }
 

@@ -109,9 +109,8 @@ func WithNodeBreaker[B breaker.CircuitBreaker](factory func(address string) B) O
 }
 
 // WithClassifier sets what an error says about the node; the default is
-// errors.ClassifyCall, as for the breakers of operations. A classifier does not
-// see the context: the cause of a cancellation by the caller, and a deadline that
-// had passed before the call, reach it as context.Canceled. It panics if c is nil.
+// errors.Classify, as for the breakers of operations. What a cancellation by the
+// caller means is not asked of c: see breaker.OutcomeOf. It panics if c is nil.
 func WithClassifier(c breaker.Classifier) Option {
 	if c == nil {
 		panic("selector: WithClassifier: the classifier is nil")

@@ -18,7 +18,6 @@ package tracing
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -29,6 +28,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/internal/fault"
 )
 
 // The events and their attributes.
@@ -155,7 +155,14 @@ func RecordRejection(ctx context.Context, err error) {
 
 func recordRejection(span trace.Span, err error) {
 	var r *breaker.RejectedError
-	if !errors.As(err, &r) {
+	fault.Find(err, func(err error) bool { // errors.As would panic for some errors
+		found, ok := err.(*breaker.RejectedError) //nolint:errorlint // Find unwraps
+		if ok && found != nil {
+			r = found
+		}
+		return r != nil
+	})
+	if r == nil {
 		return
 	}
 	attrs := []attribute.KeyValue{

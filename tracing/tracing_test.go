@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/url"
 	"sync"
 	"testing"
@@ -259,4 +260,13 @@ func TestCall_OfNoRecorderTellsRejectionsOnly(t *testing.T) {
 	var s span
 	tracing.Call{}.End(s.in(t.Context()), breaker.NewRejectedError("a", breaker.Open, breaker.ReasonOpen, time.Time{}, nil))
 	require.Len(t, s.told(), 1)
+}
+
+func TestRecordRejection_NoErrorMakesItPanic(t *testing.T) {
+	var missing *net.OpError
+	for _, err := range []error{missing, fmt.Errorf("call: %w", missing), (*breaker.RejectedError)(nil)} {
+		var s span
+		require.NotPanics(t, func() { tracing.RecordRejection(s.in(t.Context()), err) })
+		require.Empty(t, s.told())
+	}
 }

@@ -27,12 +27,13 @@ import (
 	"os"
 	"strings"
 
-	kratos "github.com/go-kratos/kratos/v2/config"
+	kratosconfig "github.com/go-kratos/kratos/v2/config"
 	"github.com/go-kratos/kratos/v2/config/env"
 	"github.com/go-kratos/kratos/v2/config/file"
 	klog "github.com/go-kratos/kratos/v2/log"
 
 	"github.com/kratos-breaker/breaker/config"
+	"github.com/kratos-breaker/breaker/config/kratos"
 )
 
 func main() {
@@ -89,16 +90,16 @@ func run(args []string, stdout, stderr io.Writer) int {
 func read(path, section string, asKratos bool, prefix string) (*config.Set, error) {
 	source := config.File(path)
 	if asKratos {
-		sources := []kratos.Source{file.NewSource(path), env.NewSource()}
+		sources := []kratosconfig.Source{file.NewSource(path), env.NewSource()}
 		if prefix != "" {
 			sources[1] = env.NewSource(prefix)
 		}
-		c := kratos.New(kratos.WithSource(sources...))
+		c := kratosconfig.New(kratosconfig.WithSource(sources...))
 		if err := c.Load(); err != nil {
 			return nil, fmt.Errorf("breakerlint: %s: %w", path, err)
 		}
 		defer func() { _ = c.Close() }()
-		source = config.Kratos(c)
+		source = kratos.Source(c)
 	}
 	if section != "" {
 		source = source.Section(section)

@@ -145,9 +145,6 @@ type fault struct {
 	onlyGRPC bool
 }
 
-// nothing is in the cells where there is nothing like the fault.
-const nothing = "–"
-
 var faults = []fault{
 	{name: "none", play: func(s *scene) []string {
 		s.serve(wellDone)

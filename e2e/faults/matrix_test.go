@@ -23,12 +23,12 @@ func TestMatrix_EveryFaultEndsAsItIsDocumented(t *testing.T) {
 	t.Run("cells", func(t *testing.T) {
 		for _, f := range faults {
 			for _, l := range lines {
+				if f.onlyGRPC && !l.grpc {
+					continue
+				}
 				t.Run(f.name+"/"+l.name, func(t *testing.T) {
 					t.Parallel()
-					cell := nothing
-					if l.grpc || !f.onlyGRPC {
-						cell = play(t, f, l)
-					}
+					cell := play(t, f, l)
 					mu.Lock()
 					got[[2]string{f.name, l.name}] = cell
 					mu.Unlock()
@@ -38,7 +38,7 @@ func TestMatrix_EveryFaultEndsAsItIsDocumented(t *testing.T) {
 		}
 	})
 	t.Logf("\n%s\n%s", got.markdown(lines[:6]), got.markdown(lines[6:]))
-	require.Equal(t, len(faults)*len(lines), len(want), "a row or a column of the document is unknown here")
+	require.Len(t, want, len(got), "a row or a column of the document is unknown here")
 }
 
 // play returns what a cell says: the outcome of each call and what the caller
@@ -89,6 +89,9 @@ func (t table) markdown(ls []*line) string {
 	row("fault", func(l *line) string { return l.name })
 	row("---", func(*line) string { return "---" })
 	for _, f := range faults {
+		if f.onlyGRPC && !ls[0].grpc {
+			continue
+		}
 		row(f.name, func(l *line) string { return t[[2]string{f.name, l.name}] })
 	}
 	return b.String()

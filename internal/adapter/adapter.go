@@ -4,19 +4,24 @@ package adapter
 
 import (
 	"context"
-	stderrors "errors"
 	"fmt"
 	"reflect"
 
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/errors"
 	"github.com/kratos-breaker/breaker/group"
+	"github.com/kratos-breaker/breaker/internal/fault"
 	"github.com/kratos-breaker/breaker/sre"
 )
 
 // Admit asks the breaker of key, for a transport of the given kind, "http" or
 // "grpc". The classifier is nil unless a rule has one.
 type Admit func(transport, key string) (breaker.Permit, breaker.Classifier, error)
+
+// Admit makes a breaker.Rules of it.
+func (a Admit) Admit(transport, key string) (breaker.Permit, breaker.Classifier, error) {
+	return a(transport, key)
+}
 
 // Default returns the Admit of a group of its own, with breakers from
 // sre.NewBreaker that have the name of their key.
@@ -44,7 +49,7 @@ func Of[B breaker.CircuitBreaker](pkg string, g *group.Group[B]) Admit {
 func Made[B breaker.CircuitBreaker](pkg string, factory func() B) Admit {
 	return Of(pkg, group.NewKeyed(func(key string) B {
 		b := factory()
-		if v := reflect.ValueOf(b); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+		if isNil(b) {
 			panic(noBreaker(pkg, key))
 		}
 		return b
@@ -54,24 +59,33 @@ func Made[B breaker.CircuitBreaker](pkg string, factory func() B) Admit {
 // By returns the Admit of rules, for the option WithRules of the package pkg. It
 // panics if rules is nil.
 func By(pkg string, rules breaker.Rules) Admit {
-	if v := reflect.ValueOf(rules); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+	if isNil(rules) {
 		panic(pkg + ": WithRules: the rules are nil")
+	}
+	if a, ok := rules.(Admit); ok {
+		return a
 	}
 	return rules.Admit
 }
 
 func acquire(pkg, key string, b breaker.CircuitBreaker) (breaker.Permit, error) {
+	if isNil(b) {
+		panic(noBreaker(pkg, key))
+	}
 	if a, ok := b.(breaker.Acquirer); ok {
 		return a.Acquire()
-	}
-	if b == nil {
-		panic(noBreaker(pkg, key))
 	}
 	if err := b.Allow(); err != nil {
 		b.MarkFailed() // as Kratos does: aegis breakers count their rejections by it
 		return breaker.Permit{}, err
 	}
 	return breaker.NewPermit(foreign{b}, breaker.Ticket{}), nil
+}
+
+// isNil reports whether v is nothing, or a nil pointer.
+func isNil(v any) bool {
+	r := reflect.ValueOf(v)
+	return !r.IsValid() || r.Kind() == reflect.Pointer && r.IsNil()
 }
 
 func noBreaker(pkg, key string) string {
@@ -98,21 +112,35 @@ func (f foreign) Settle(_ breaker.Ticket, o breaker.Outcome) {
 // time: its context has ended already.
 func TooLate(ctx context.Context) bool { return ctx.Err() != nil }
 
-// Outcome returns what the error of a call with the context ctx says about the
-// backend, by classify or, if that is nil, by errors.ClassifyCall. A call that was
-// TooLate when it began has failed by its caller: that its deadline passed counts
-// as a cancellation.
-func Outcome(ctx context.Context, late bool, err error, classify breaker.Classifier) breaker.Outcome {
-	if late {
-		err = errors.WithoutDeadline(ctx, err)
+// Gone reports whether the caller of a call with the context ctx has given it up.
+func Gone(ctx context.Context) bool { return fault.Gone(ctx) }
+
+// Canceled reports whether there is a gRPC error in err that says so.
+func Canceled(err error) bool { return fault.Canceled(err) }
+
+// Result returns what the end of a call with the context ctx says about the
+// backend, by classify or, if that is nil, by errors.Classify. A call that was
+// TooLate when it began has failed by its caller.
+func Result(ctx context.Context, late bool, err error, classify breaker.Classifier) breaker.Result {
+	if classify == nil {
+		classify = errors.Classify
 	}
-	switch {
-	case classify != nil:
-		return classify(errors.WithoutCause(ctx, err))
-	case err == nil:
-		return breaker.Success
-	case late && stderrors.Is(err, context.Canceled):
-		return breaker.Ignored // whatever ended the context
+	return ResultBy(ctx, late || fault.Gone(ctx), late, err, func() breaker.Outcome { return classify(err) })
+}
+
+// ResultBy is [Result] for an outcome that ask knows, of a call whose caller is to
+// blame or not.
+func ResultBy(ctx context.Context, blamed, late bool, err error, ask func() breaker.Outcome) breaker.Result {
+	r := breaker.Result{Err: err, Outcome: fault.Decide(ctx, blamed, err, breaker.Success, breaker.Ignored, ask)}
+	r.NotSent = r.Outcome == breaker.Ignored && (late || errors.IsNotSent(err))
+	return r
+}
+
+// Settle takes a permit back, a success as cheaply as can be.
+func Settle(p breaker.Permit, r breaker.Result) {
+	if r.Outcome == breaker.Success && r.RetryAfter == 0 {
+		p.Done(breaker.Success)
+		return
 	}
-	return errors.ClassifyCall(ctx, err)
+	p.DoneWith(r)
 }

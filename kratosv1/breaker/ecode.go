@@ -2,11 +2,9 @@ package breaker
 
 import (
 	"context"
-	"errors"
-
-	"github.com/go-kratos/aegis/circuitbreaker"
 
 	root "github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/internal/fault"
 )
 
 // The codes of Kratos v1's package ecode that matter here.
@@ -17,6 +15,14 @@ const (
 	deadline           = -504
 	limitExceed        = -509
 )
+
+// ecode are the methods of Kratos v1's errors.
+type ecode interface {
+	error
+	Code() int
+	Message() string
+	Details() []any
+}
 
 // rejection is the error of a rejected call. It has the methods of Kratos v1's
 // ecode.Codes, so that its servers answer with the code that they always did. It is
@@ -50,16 +56,18 @@ func Classify(err error) root.Outcome {
 	if err == nil {
 		return root.Success
 	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, circuitbreaker.ErrNotAllowed) {
+	if fault.Rejected(err) || fault.Find(err, func(err error) bool { return err == context.Canceled }) { //nolint:errorlint // Find unwraps
 		return root.Ignored
 	}
-	var coded interface {
-		error
-		Code() int
-		Message() string
-		Details() []any
-	}
-	if !errors.As(err, &coded) {
+	var coded ecode
+	fault.Find(err, func(err error) bool {
+		e, ok := err.(ecode) //nolint:errorlint // Find unwraps
+		if ok && !fault.IsNil(err) {
+			coded = e
+		}
+		return coded != nil
+	})
+	if coded == nil {
 		return root.Failure
 	}
 	switch coded.Code() {

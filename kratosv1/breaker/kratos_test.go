@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"runtime"
 	"strconv"
 	"sync"
@@ -513,3 +514,18 @@ func TestK18_GoJudgesErrorsAsTheWardenClientDoes(t *testing.T) {
 		}, c.want), snapshot(breaker.Default().Get(name)).Totals)
 	}
 }
+
+func TestClassify_NoErrorMakesItPanic(t *testing.T) {
+	var missing *net.OpError
+	var code *nilCode
+	for _, err := range []error{missing, fmt.Errorf("call: %w", missing), errors.Join(missing, errors.New("other")), code} {
+		require.NotPanics(t, func() { require.Equal(t, root.Failure, breaker.Classify(err)) })
+	}
+}
+
+type nilCode struct{ code int }
+
+func (e *nilCode) Error() string { return fmt.Sprint(e.code) }
+func (e *nilCode) Code() int     { return e.code }
+func (*nilCode) Message() string { return "" }
+func (*nilCode) Details() []any  { return nil }

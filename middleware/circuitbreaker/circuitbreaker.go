@@ -8,34 +8,36 @@ package circuitbreaker
 
 import (
 	"context"
-	stderrors "errors"
 	"net/http"
 	"strings"
 
+	kratoserrors "github.com/go-kratos/kratos/v2/errors"
 	"github.com/go-kratos/kratos/v2/middleware"
 	"github.com/go-kratos/kratos/v2/transport"
 
 	"github.com/kratos-breaker/breaker"
-	"github.com/kratos-breaker/breaker/errors"
 	"github.com/kratos-breaker/breaker/group"
 	"github.com/kratos-breaker/breaker/internal/adapter"
+	"github.com/kratos-breaker/breaker/middleware/endpoint"
 )
 
 // ErrNotAllowed is what a rejected call fails with: compare with errors.Is.
 // Each caller gets a value of its own, with the *[breaker.RejectedError] in it.
-var ErrNotAllowed = errors.ErrNotAllowed
-
-var errNilContext = stderrors.New("circuitbreaker: the context is nil")
+// Assigning another value, or changing this one, changes no rejection: for that
+// there is [WithFallback].
+var ErrNotAllowed = kratoserrors.New(503, "CIRCUITBREAKER", "request failed due to circuit breaker triggered")
 
 // Option configures [Client].
 type Option func(*options)
 
 type options struct {
-	admit    adapter.Admit
-	kinds    bool // whether admit wants to know the transport
+	endpoint []endpoint.Option
+	kinds    bool // whether the rules want to know the transport
 	key      func(ctx context.Context, req any) string
-	classify breaker.Classifier
-	fallback func(ctx context.Context, req any, rejected error) (any, error)
+}
+
+func with(o endpoint.Option) Option {
+	return func(os *options) { os.endpoint = append(os.endpoint, o) }
 }
 
 // WithGroup takes the breakers from g, which other clients, metrics and people
@@ -43,8 +45,7 @@ type options struct {
 // sre.NewBreaker. It panics if g is nil. Of WithGroup, WithCircuitBreaker
 // and WithRules the last one counts.
 func WithGroup[B breaker.CircuitBreaker](g *group.Group[B]) Option {
-	admit := adapter.Of("circuitbreaker", g)
-	return func(o *options) { o.admit, o.kinds = admit, false }
+	return with(endpoint.WithRules(adapter.Of("circuitbreaker", g)))
 }
 
 // WithCircuitBreaker makes the breaker of each operation with factory. It
@@ -56,16 +57,20 @@ func WithCircuitBreaker[B breaker.CircuitBreaker](factory func() B) Option {
 	if factory == nil {
 		panic("circuitbreaker: WithCircuitBreaker: the factory is nil")
 	}
-	return func(o *options) { o.admit, o.kinds = adapter.Made("circuitbreaker", factory), false }
+	return func(o *options) {
+		o.endpoint = append(o.endpoint, endpoint.WithRules(adapter.Made("circuitbreaker", factory)))
+	}
 }
 
 // WithRules takes the breakers, and what errors mean to them, from rules that
 // may change while calls run: package config loads them from a file. A rule that
-// says what errors mean counts before [WithClassifier]. It panics if rules is
-// nil.
+// says what errors mean counts before [WithReplyClassifier] and [WithClassifier].
+// It panics if rules is nil.
 func WithRules(rules breaker.Rules) Option {
 	admit := adapter.By("circuitbreaker", rules)
-	return func(o *options) { o.admit, o.kinds = admit, true }
+	return func(o *options) {
+		o.endpoint, o.kinds = append(o.endpoint, endpoint.WithRules(admit)), true
+	}
 }
 
 // WithKey sets the key that the breaker is found by; the default is the
@@ -80,16 +85,24 @@ func WithKey(key func(ctx context.Context, req any) string) Option {
 }
 
 // WithClassifier sets what an error says about the backend; the default is
-// [errors.ClassifyCall]. A classifier does not see the context, so it cannot
-// tell a cancellation by the caller from one by the other side:
-// [errors.Classify] ignores both. The cause of a cancellation by the caller, and
-// a deadline that had passed before the call, reach it as context.Canceled. It
-// panics if c is nil.
+// errors.Classify. What a cancellation by the caller means is not asked of c: see
+// breaker.OutcomeOf. It panics if c is nil.
 func WithClassifier(c breaker.Classifier) Option {
 	if c == nil {
 		panic("circuitbreaker: WithClassifier: the classifier is nil")
 	}
-	return func(o *options) { o.classify = c }
+	return with(endpoint.WithClassifier(c))
+}
+
+// WithReplyClassifier sets what the reply and the error of a call say together,
+// for backends that answer 200 and put a code into the reply. It comes before
+// [WithClassifier], and may pass on what it does not know to errors.Classify. As
+// there, what a cancellation means is not asked of c. It panics if c is nil.
+func WithReplyClassifier(c func(ctx context.Context, req, reply any, err error) breaker.Outcome) Option {
+	if c == nil {
+		panic("circuitbreaker: WithReplyClassifier: the classifier is nil")
+	}
+	return with(endpoint.WithReplyClassifier(c))
 }
 
 // WithFallback sets what answers for a rejected call, and only for that: a call
@@ -102,7 +115,7 @@ func WithFallback(f func(ctx context.Context, req any, rejected error) (any, err
 	if f == nil {
 		panic("circuitbreaker: WithFallback: the function is nil")
 	}
-	return func(o *options) { o.fallback = f }
+	return with(endpoint.WithFallback(f))
 }
 
 // Client returns the middleware. The breakers live in it: clients that share
@@ -111,8 +124,9 @@ func WithFallback(f func(ctx context.Context, req any, rejected error) (any, err
 //
 // A call without a client transport in its context has no operation and passes
 // through, unless there is a WithKey. A handler that panics counts as a
-// failure, and the panic goes on. If the context of a call had ended before it
-// began, a passed deadline counts as a cancellation by the caller.
+// failure, and the panic goes on. Calls whose caller cancelled them, or made them
+// with a context that had ended, are ignored; so are those for which Kratos found no
+// node to send them to.
 func Client(opts ...Option) middleware.Middleware {
 	var o options
 	for _, opt := range opts {
@@ -121,47 +135,12 @@ func Client(opts ...Option) middleware.Middleware {
 		}
 		opt(&o)
 	}
-	if o.admit == nil {
-		o.admit = adapter.Default()
-	}
+	guarded := endpoint.New[middleware.Handler](o.keyOf, append(o.endpoint, endpoint.WithNotSent(noNode))...)
 	return func(handler middleware.Handler) middleware.Handler {
 		if handler == nil {
 			panic("circuitbreaker: the handler is nil")
 		}
-		return func(ctx context.Context, req any) (any, error) {
-			if ctx == nil {
-				return nil, errNilContext
-			}
-			kind, key, ok := o.keyOf(ctx, req)
-			if !ok {
-				return handler(ctx, req)
-			}
-			p, classify, err := o.admit(kind, key)
-			if err != nil {
-				return o.reject(ctx, req, breaker.AsRejected(key, err))
-			}
-			outcome := breaker.Failure // for a panic or Goexit, of the classifier too
-			var failed error
-			defer func() {
-				if outcome == breaker.Success {
-					p.Done(breaker.Success)
-					return
-				}
-				p.DoneWith(breaker.Result{Outcome: outcome, Err: failed})
-			}()
-			late := adapter.TooLate(ctx)
-			reply, err := handler(ctx, req)
-			failed = err
-			if classify == nil {
-				classify = o.classify
-			}
-			if err == nil && classify == nil { // nearly every call
-				outcome = breaker.Success
-			} else {
-				outcome = adapter.Outcome(ctx, late, err, classify)
-			}
-			return reply, err
-		}
+		return guarded(handler)
 	}
 }
 
@@ -177,14 +156,6 @@ func (o *options) keyOf(ctx context.Context, req any) (kind, key string, ok bool
 		return "", "", false
 	}
 	return kind, operation(tr), true
-}
-
-func (o *options) reject(ctx context.Context, req any, rejection *breaker.RejectedError) (any, error) {
-	err := errors.NotAllowed(rejection)
-	if o.fallback != nil {
-		return o.fallback(ctx, req, err)
-	}
-	return nil, err
 }
 
 // operation returns the operation of a call. Kratos' HTTP client takes the

@@ -324,7 +324,7 @@ func TestKratos01_ErrNotAllowedIsThatOfKratos(t *testing.T) {
 	require.Equal(t, "request failed due to circuit breaker triggered", circuitbreaker.ErrNotAllowed.Message)
 	require.Nil(t, circuitbreaker.ErrNotAllowed.Metadata)
 	require.NoError(t, circuitbreaker.ErrNotAllowed.Unwrap())
-	require.Same(t, cberrors.ErrNotAllowed, circuitbreaker.ErrNotAllowed)
+	require.ErrorIs(t, circuitbreaker.ErrNotAllowed, cberrors.ErrNotAllowed)
 }
 
 func TestKratos02_RejectionIsUnavailableForGRPC(t *testing.T) {

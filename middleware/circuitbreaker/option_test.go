@@ -39,7 +39,7 @@ func TestOption_NilContextIsAnErrorAndTakesNoPermit(t *testing.T) {
 	key := circuitbreaker.WithKey(func(context.Context, any) string { panic("asked for a key") })
 	for _, opts := range [][]circuitbreaker.Option{{}, {circuitbreaker.WithGroup(single(&seen))}, {key}} {
 		reply, err := circuitbreaker.Client(opts...)(mustNotBeCalled)(noContext, nil)
-		require.EqualError(t, err, "circuitbreaker: the context is nil")
+		require.EqualError(t, err, "endpoint: the context is nil")
 		require.NotErrorIs(t, err, circuitbreaker.ErrNotAllowed)
 		require.Nil(t, reply)
 	}

@@ -74,8 +74,10 @@ type verdict struct {
 	strict  string // and of ours with ClassifyKratos
 }
 
-// A classifier sees the cause of a caller's cancellation as context.Canceled,
-// Kratos sees the cause.
+// What the caller gave up is ignored whatever the classifier says, and a breaker that
+// cannot ignore gets a MarkSuccess.
+func (v *verdict) gone() *verdict { return v.strictly(marksSuccess) }
+
 func (v *verdict) strictly(mark string) *verdict {
 	v.strict = mark
 	return v
@@ -195,16 +197,18 @@ var events = []struct {
 	{"connection closed instead of an answer", calls(hangingUp), is(500, failure, marksFailed), is(503, failure, marksFailed)},
 	{"client timeout", waits(patient, soon), is(500, failure, marksFailed), is(504, failure, marksFailed)},
 	{"caller deadline", waits(withTimeout(soon), never), is(500, failure, marksFailed), is(504, failure, marksFailed)},
-	{"caller deadline already over", waits(withTimeout(-time.Second), never), is(500, ignored, marksFailed), is(504, ignored, marksFailed)},
-	{"caller cancel", givesUp(nil), is(500, ignored, marksFailed), is(499, ignored, marksSuccess)},
-	{"caller cancel with a cause, as in errgroup", givesUp(errBackend), is(500, ignored, marksFailed), is(499, ignored, marksSuccess)},
-	{"caller cancel with a business error as the cause", givesUp(kratoserrors.NotFound("NO_USER", "")), is(404, ignored, marksSuccess).strictly(marksFailed), is(499, ignored, marksSuccess)},
-	{"caller cancel before the call", waits(gaveUp, never), is(500, ignored, marksFailed), is(499, ignored, marksSuccess)},
+	{"caller deadline already over", waits(withTimeout(-time.Second), never), is(500, ignored, marksFailed).gone(), is(504, ignored, marksFailed).gone()},
+	{"caller cancel", givesUp(nil), is(500, ignored, marksFailed).gone(), is(499, ignored, marksSuccess)},
+	{"caller cancel with a cause, as in errgroup", givesUp(errBackend), is(500, ignored, marksFailed).gone(), is(499, ignored, marksSuccess)},
+	{"caller cancel with a business error as the cause", givesUp(kratoserrors.NotFound("NO_USER", "")), is(404, ignored, marksSuccess), is(499, ignored, marksSuccess)},
+	{"caller cancel before the call", waits(gaveUp, never), is(500, ignored, marksFailed).gone(), is(499, ignored, marksSuccess)},
 	{"no node", func(s *scene) error {
 		// gRPC filters the nodes of a connection that stands.
 		_, err := s.wire.dialNowhere(s.t, s.endpoint, s.witness.middleware()...)(s.t.Context(), "")
 		return err
 	}, is(503, ignored, marksFailed), is(503, ignored, marksFailed)},
+	{"no node, says the backend", answers(kratoserrors.ServiceUnavailable("no_available_node", "")), is(503, failure, marksFailed), is(503, failure, marksFailed)},
+	{"no node, says the backend of its own HTTP client", answers(kratoserrors.ServiceUnavailable("NODE_NOT_FOUND", "no nodes")), is(503, failure, marksFailed), is(503, failure, marksFailed)},
 
 	{"500", answersKratos(500), is(500, failure, marksFailed), is(500, failure, marksFailed)},
 	{"503", answersKratos(503), is(503, failure, marksFailed), is(503, failure, marksFailed)},
@@ -255,10 +259,10 @@ var events = []struct {
 	{"remote CIRCUITBREAKER", answers(circuitbreaker.ErrNotAllowed), is(503, failure, marksFailed), is(503, failure, marksFailed)},
 	{"remote rejection by ours", answers(cberrors.NotAllowed(rejection())), is(503, failure, marksFailed), is(503, failure, marksFailed)},
 
-	{"raw context.Canceled from an inner middleware", inner(context.Canceled, gaveUp), is(500, ignored, marksFailed), is(500, ignored, marksFailed)},
+	{"raw context.Canceled from an inner middleware", inner(context.Canceled, gaveUp), is(500, ignored, marksFailed).gone(), is(500, ignored, marksFailed).gone()},
 	{"raw context.Canceled that the caller did not cause", inner(context.Canceled, patient), is(500, failure, marksFailed), is(500, failure, marksFailed)},
 	{"raw context.DeadlineExceeded from an inner middleware", inner(context.DeadlineExceeded, patient), is(500, failure, marksFailed), is(500, failure, marksFailed)},
-	{"raw io.EOF from an inner middleware", inner(io.EOF, patient), is(500, success, marksFailed), is(500, success, marksFailed)},
+	{"raw io.EOF from an inner middleware", inner(io.EOF, patient), is(500, failure, marksFailed), is(500, failure, marksFailed)},
 	{"rejection by an inner breaker", inner(cberrors.NotAllowed(rejection()), patient), is(503, ignored, marksFailed), is(503, ignored, marksFailed)},
 	{"rejection by an inner aegis breaker", inner(aegis.ErrNotAllowed, patient), is(500, ignored, marksFailed), is(500, ignored, marksFailed)},
 }

@@ -74,12 +74,15 @@ func TestStream_AllocatesTwice(t *testing.T) {
 		return stream, nil
 	}
 	callOpts := []grpc.CallOption{grpc.StaticMethod(), grpc.WaitForReady(true), grpc.MaxCallRecvMsgSize(1000)}
-	for want, opts := range map[float64][]cbgrpc.Option{
-		2: nil,
-		3: {cbgrpc.WithStreamSuccessAfter(time.Hour)},
+	for _, c := range []struct {
+		want float64
+		opts []cbgrpc.Option
+	}{
+		{2, nil},
+		{3, []cbgrpc.Option{cbgrpc.WithStreamSuccessAfter(time.Hour)}},
 	} {
-		in := cbgrpc.StreamClientInterceptor(opts...)
+		in := cbgrpc.StreamClientInterceptor(c.opts...)
 		ctx := context.Background()
-		require.Equal(t, want, testing.AllocsPerRun(1000, func() { _, _ = in(ctx, nil, cc, method, streamer, callOpts...) }))
+		require.Equal(t, c.want, testing.AllocsPerRun(1000, func() { _, _ = in(ctx, nil, cc, method, streamer, callOpts...) }))
 	}
 }

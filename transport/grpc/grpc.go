@@ -40,7 +40,9 @@ type options struct {
 	admit        adapter.Admit
 	key          func(ctx context.Context, method string, cc *grpc.ClientConn) string
 	classify     breaker.Classifier
+	reply        func(ctx context.Context, req, reply any, err error) breaker.Outcome
 	successAfter time.Duration // 0 for never
+	panics       adapter.Panics
 }
 
 // WithGroup takes the breakers from g. Interceptors that have the same group,
@@ -89,17 +91,28 @@ func WithKey(key func(ctx context.Context, method string, cc *grpc.ClientConn) s
 }
 
 // WithClassifier sets what an error says about the backend; the default is
-// [errors.ClassifyCall]. A classifier does not see the context, so it cannot
-// tell a cancellation by the caller from one by the other side:
-// [errors.Classify] ignores both. A deadline that had passed before the call
-// reaches it as context.Canceled. For a stream it is called where the stream
-// ends, which may be a goroutine of gRPC's: there a panic ends the program. It
-// panics if c is nil.
+// [errors.Classify]. What a cancellation by the caller means is not asked of c: see
+// breaker.OutcomeOf. The end of a stream without an error is asked about with nil.
+// For a stream c is called where the stream ends, which may be a goroutine of
+// gRPC's: see [StreamClientInterceptor] for what becomes of a panic there. It panics
+// if c is nil.
 func WithClassifier(c breaker.Classifier) Option {
 	if c == nil {
 		panic("transport/grpc: WithClassifier: the classifier is nil")
 	}
 	return func(o *options) { o.classify = c }
+}
+
+// WithReplyClassifier sets what the reply and the error of a unary call say
+// together, for backends that answer well and put a code into the reply. It comes
+// before [WithClassifier], and may pass on what it does not know to
+// [errors.Classify]. As there, what a cancellation means is not asked of c. On
+// streams it has no effect. It panics if c is nil.
+func WithReplyClassifier(c func(ctx context.Context, req, reply any, err error) breaker.Outcome) Option {
+	if c == nil {
+		panic("transport/grpc: WithReplyClassifier: the classifier is nil")
+	}
+	return func(o *options) { o.reply = c }
 }
 
 // WithStreamSuccessAfter makes a stream that has received a message a success
@@ -141,15 +154,21 @@ func newOptions(constructor string, opts []Option) *options {
 
 // ask asks the breaker of a call.
 func (o *options) ask(ctx context.Context, method string, cc *grpc.ClientConn) (breaker.Permit, breaker.Classifier, error) {
+	o.panics.Throw()
 	key := o.key(ctx, method, cc)
-	p, classify, err := o.admit("grpc", key)
+	p, rule, err := o.admit("grpc", key)
 	if err != nil {
 		return breaker.Permit{}, nil, errors.NotAllowedWithDetails(breaker.AsRejected(key, err))
 	}
-	if classify == nil {
-		classify = o.classify
+	return p, rule, nil
+}
+
+// classifier returns that of the rule, if it has one.
+func (o *options) classifier(rule breaker.Classifier) breaker.Classifier {
+	if rule != nil {
+		return rule
 	}
-	return p, classify, nil
+	return o.classify
 }
 
 // UnaryClientInterceptor returns an interceptor for unary calls. It panics if
@@ -168,7 +187,7 @@ func UnaryClientInterceptor(opts ...Option) grpc.UnaryClientInterceptor {
 		case invoker == nil:
 			return errNilInvoker
 		}
-		p, classify, err := o.ask(ctx, method, cc)
+		p, rule, err := o.ask(ctx, method, cc)
 		if err != nil {
 			return err
 		}
@@ -180,35 +199,35 @@ func UnaryClientInterceptor(opts ...Option) grpc.UnaryClientInterceptor {
 		}()
 		late := adapter.TooLate(ctx)
 		err = invoker(ctx, method, req, reply, cc, callOpts...)
-		if err == nil && classify == nil { // nearly every call
+		if err == nil && rule == nil && o.classify == nil && o.reply == nil { // nearly every call
 			settled = true
 			p.Done(breaker.Success)
 			return nil
 		}
-		result := resultOf(ctx, late, cc, err, classify)
+		var result breaker.Result
+		if rule == nil && o.reply != nil {
+			result = resultOf(ctx, late, cc, err, func() breaker.Outcome { return o.reply(ctx, req, reply, err) })
+		} else {
+			result = resultOfError(ctx, late, cc, err, o.classifier(rule))
+		}
 		settled = true
-		settle(p, result)
+		adapter.Settle(p, result)
 		return err
 	}
 }
 
-func settle(p breaker.Permit, r breaker.Result) {
-	if r.Outcome == breaker.Success {
-		p.Done(breaker.Success)
-		return
+// resultOfError returns what the end of a call over cc says, by classify or, if that
+// is nil, by errors.Classify.
+func resultOfError(ctx context.Context, late bool, cc *grpc.ClientConn, err error, classify breaker.Classifier) breaker.Result {
+	if classify == nil {
+		classify = errors.Classify
 	}
-	p.DoneWith(r)
+	return resultOf(ctx, late, cc, err, func() breaker.Outcome { return classify(err) })
 }
 
-// resultOf returns what the end of a call over cc says.
-func resultOf(ctx context.Context, late bool, cc *grpc.ClientConn, err error, classify breaker.Classifier) breaker.Result {
-	r := breaker.Result{Outcome: breaker.Ignored, Err: err}
-	switch {
-	case !closedByOwner(cc, err):
-		r.Outcome = adapter.Outcome(ctx, late, err, classify)
-	case classify != nil:
-		r.Outcome = classify(context.Canceled)
-	}
+func resultOf(ctx context.Context, late bool, cc *grpc.ClientConn, err error, ask func() breaker.Outcome) breaker.Result {
+	blamed := late || adapter.Gone(ctx) || closedByOwner(cc, err)
+	r := adapter.ResultBy(ctx, blamed, late, err, ask)
 	if r.Outcome != breaker.Success && r.Outcome != breaker.Ignored {
 		r.RetryAfter, _ = errors.RetryAfter(err)
 	}
@@ -218,5 +237,5 @@ func resultOf(ctx context.Context, late bool, cc *grpc.ClientConn, err error, cl
 // closedByOwner reports whether err is the end of a call over a connection that
 // was closed on this side. Its code is the one of a cancellation.
 func closedByOwner(cc *grpc.ClientConn, err error) bool {
-	return err != nil && cc != nil && status.Code(err) == codes.Canceled && cc.GetState() == connectivity.Shutdown
+	return err != nil && cc != nil && cc.GetState() == connectivity.Shutdown && adapter.Canceled(err)
 }

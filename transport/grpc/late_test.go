@@ -75,18 +75,21 @@ func TestLate_CallThatSucceedsAllTheSameIsASuccess(t *testing.T) {
 	}
 }
 
-func TestLate_PassedDeadlineIsACancellationByTheCallerAndAnyOtherErrorIsWhatItIs(t *testing.T) {
+// A classifier is asked about answers only: what it means that the caller was late
+// is not for it to say.
+func TestLate_FailureIsTheCallersAndAnAnswerIsOne(t *testing.T) {
 	for _, row := range []struct {
-		err  error
-		want breaker.Outcome
-		seen error // by a classifier
+		err   error
+		want  breaker.Outcome
+		asked bool
 	}{
-		{status.Error(codes.DeadlineExceeded, ""), ignored, context.Canceled},
-		{fmt.Errorf("calling: %w", status.Error(codes.DeadlineExceeded, "")), ignored, context.Canceled},
-		{context.DeadlineExceeded, ignored, context.Canceled},
-		{status.Error(codes.Unavailable, ""), failure, nil},
-		{status.Error(codes.NotFound, ""), success, nil},
-		{errBackend, failure, nil},
+		{status.Error(codes.DeadlineExceeded, ""), ignored, true},
+		{fmt.Errorf("calling: %w", status.Error(codes.DeadlineExceeded, "")), ignored, true},
+		{context.DeadlineExceeded, ignored, false},
+		{status.Error(codes.Canceled, ""), ignored, false},
+		{status.Error(codes.Unavailable, ""), ignored, true},
+		{status.Error(codes.NotFound, ""), success, true},
+		{errBackend, ignored, false},
 	} {
 		for what, ctx := range ended(t) {
 			var seen []error
@@ -103,11 +106,15 @@ func TestLate_PassedDeadlineIsACancellationByTheCallerAndAnyOtherErrorIsWhatItIs
 				require.NoError(t, err)
 				s.finish(row.err)
 				require.Equal(t, []breaker.Outcome{row.want, row.want}, b.outcomes(), "%v, %s", row.err, what)
+				for _, r := range b.results() {
+					require.Equal(t, row.want == ignored, r.NotSent)
+				}
 			}
-			if row.seen == nil {
-				row.seen = row.err
+			if row.asked {
+				require.Equal(t, []error{row.err, row.err}, seen, what)
+			} else {
+				require.Empty(t, seen, what)
 			}
-			require.Equal(t, []error{row.seen, row.seen}, seen, what)
 		}
 	}
 }

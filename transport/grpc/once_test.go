@@ -159,14 +159,18 @@ func TestPanic_IsAFailureAndGoesOn(t *testing.T) {
 				_ = cbgrpc.UnaryClientInterceptor(append(opts, leaving)...)(t.Context(), method, nil, nil, nil, invoker(nil))
 			}},
 			"classifier of a stream that succeeded": {call: func(opts ...cbgrpc.Option) {
+				in := cbgrpc.StreamClientInterceptor(append(opts, leaving)...)
 				s := new(fakeStream)
-				open(t, cbgrpc.StreamClientInterceptor(append(opts, leaving)...), s)
-				s.finish(nil)
+				open(t, in, s)
+				s.finish(nil)                                           // maybe on a goroutine of gRPC's
+				_, _ = in(t.Context(), nil, nil, method, mustNotStream) // so the next caller meets it
 			}},
 			"classifier of a stream": {err: errBackend, call: func(opts ...cbgrpc.Option) {
+				in := cbgrpc.StreamClientInterceptor(append(opts, leaving)...)
 				s := new(fakeStream)
-				open(t, cbgrpc.StreamClientInterceptor(append(opts, leaving)...), s)
+				open(t, in, s)
 				s.finish(errBackend)
+				_, _ = in(t.Context(), nil, nil, method, mustNotStream)
 			}},
 			"classifier of a stream that does not open": {err: io.EOF, call: func(opts ...cbgrpc.Option) {
 				_, _ = cbgrpc.StreamClientInterceptor(append(opts, leaving)...)(t.Context(), nil, nil, method,

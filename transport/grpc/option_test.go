@@ -278,21 +278,22 @@ func TestClassifier_DecidesAndThatOfARuleCountsFirst(t *testing.T) {
 	}
 }
 
-// A classifier does not see who cancelled, so it is told.
-func TestClassifier_GetsTheEndOfAClosedConnectionAsACancellation(t *testing.T) {
+func TestClassifier_IsNotAskedAboutTheEndOfAClosedConnection(t *testing.T) {
 	cc := dial(t, "passthrough:///payments")
 	require.NoError(t, cc.Close())
 	var asked []error
-	in := cbgrpc.UnaryClientInterceptor(cbgrpc.WithClassifier(func(err error) breaker.Outcome {
+	b := new(permits)
+	in := cbgrpc.UnaryClientInterceptor(cbgrpc.WithGroup(single(b)), cbgrpc.WithClassifier(func(err error) breaker.Outcome {
 		asked = append(asked, err)
-		return ignored
+		return failure
 	}))
 	closing := status.Error(codes.Canceled, "closing")
 	late := status.Error(codes.Unavailable, "late")
 	require.Same(t, closing, in(t.Context(), method, nil, nil, cc, invoker(closing)))
 	require.Same(t, late, in(t.Context(), method, nil, nil, cc, invoker(late)))
 	require.Same(t, closing, in(t.Context(), method, nil, nil, dial(t, "passthrough:///open"), invoker(closing)))
-	require.Equal(t, []error{context.Canceled, late, closing}, asked)
+	require.Equal(t, []error{late, closing}, asked)
+	require.Equal(t, []breaker.Outcome{ignored, failure, failure}, b.outcomes())
 }
 
 func TestForeign_AegisBreakersGetExactlyOneMarkPerCall(t *testing.T) {

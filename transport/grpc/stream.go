@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/internal/adapter"
@@ -28,8 +29,17 @@ import (
 // its owner are ignored, as those whose caller gave up, and as those whose deadline
 // had passed before they were opened.
 //
-// A stream with up to three call options costs two allocations more, and one
-// more with WithStreamSuccessAfter; its messages cost nothing without it.
+// gRPC tells the end on the goroutine that notices it, which may be one of its own.
+// There, a panic of a classifier or of a listener would end the process, so it is kept
+// for the next call or stream over the interceptor, and goes on there.
+//
+// A breaker that looks at slow calls sees how long opening the stream took, and how
+// long the caller waited for the first message once one was due: after the first
+// message that it sent, or after CloseSend if there is only one answer. The life of the
+// stream and the caller's own pauses do not count.
+//
+// A stream with up to three call options costs two allocations more, and one more with
+// WithStreamSuccessAfter or such a breaker; without them its messages cost nothing.
 func StreamClientInterceptor(opts ...Option) grpc.StreamClientInterceptor {
 	o := newOptions("StreamClientInterceptor", opts)
 	return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, callOpts ...grpc.CallOption) (grpc.ClientStream, error) {
@@ -39,13 +49,13 @@ func StreamClientInterceptor(opts ...Option) grpc.StreamClientInterceptor {
 		case streamer == nil:
 			return nil, errNilStreamer
 		}
-		p, classify, err := o.ask(ctx, method, cc)
+		p, rule, err := o.ask(ctx, method, cc)
 		if err != nil {
 			return nil, err
 		}
-		e := &ending{permit: p, ctx: ctx, cc: cc, classify: classify}
+		e := &ending{options: o, permit: p, ctx: ctx, cc: cc, classify: o.classifier(rule)}
 		if o.successAfter > 0 {
-			e.asked, e.successAfter = time.Now(), o.successAfter
+			e.watched = &watched{ending: e, asked: time.Now()}
 		}
 		returned := false
 		defer func() {
@@ -61,34 +71,40 @@ func StreamClientInterceptor(opts ...Option) grpc.StreamClientInterceptor {
 		}
 		if err != nil {
 			e.finish(err) // gRPC may not know: an interceptor may have failed before it
+			o.panics.Throw()
 			return s, err
 		}
-		if o.successAfter > 0 {
-			s = &lasting{ClientStream: s, ending: e}
+		timed := p.Pause()
+		switch {
+		case e.watched == nil && !timed:
+			return s, nil
+		case e.watched == nil:
+			e.watched = &watched{ending: e}
 		}
-		return s, nil
+		w := e.watched
+		w.ClientStream, w.timed, w.oneAnswer = s, timed, desc != nil && !desc.ServerStreams
+		return w, nil
 	}
 }
 
 // ending settles the permit of a stream once, whoever comes first to tell how
 // it ended.
 type ending struct {
+	options  *options
 	permit   breaker.Permit
 	ctx      context.Context
 	late     bool
 	cc       *grpc.ClientConn
 	classify breaker.Classifier
 	state    atomic.Uint32
-
-	asked        time.Time // with successAfter
-	successAfter time.Duration
+	watched  *watched // with successAfter
 
 	callOpts [4]grpc.CallOption // usually enough
 }
 
 const (
 	unanswered uint32 = iota
-	answered          // a message was received; only noted with successAfter
+	answered          // a message was received; only noted if messages are looked at
 	settled
 )
 
@@ -102,14 +118,15 @@ func (e *ending) observed(callOpts []grpc.CallOption) []grpc.CallOption {
 
 // finish is told how the stream ended, maybe more than once.
 func (e *ending) finish(err error) {
+	defer e.options.panics.Catch() // gRPC may have called it on a goroutine of its own
 	switch was := e.state.Swap(settled); {
 	case was == settled:
 	case was == answered && e.isLasting():
 		e.permit.Done(breaker.Success)
 	default:
 		result := breaker.Result{Outcome: breaker.Failure, Err: err} // for a panic or Goexit of the classifier
-		defer func() { settle(e.permit, result) }()
-		result = resultOf(e.ctx, e.late, e.cc, err, e.classify)
+		defer func() { adapter.Settle(e.permit, result) }()
+		result = resultOfError(e.ctx, e.late, e.cc, err, e.classify)
 	}
 }
 
@@ -131,18 +148,49 @@ func (e *ending) received() {
 	}
 }
 
-func (e *ending) isLasting() bool { return time.Since(e.asked) >= e.successAfter }
-
-// lasting is a stream that becomes a success after a time.
-type lasting struct {
-	grpc.ClientStream
-	ending *ending
+func (e *ending) isLasting() bool {
+	return e.options.successAfter > 0 && time.Since(e.watched.asked) >= e.options.successAfter
 }
 
-func (s *lasting) RecvMsg(m any) error {
-	err := s.ClientStream.RecvMsg(m)
+// watched is a stream whose messages are looked at.
+type watched struct {
+	grpc.ClientStream
+	waiting
+	ending *ending
+	asked  time.Time // with successAfter
+}
+
+// RecvMsg receives a message.
+func (w *watched) RecvMsg(m any) error {
+	w.await(w.ending.permit)
+	err := w.ClientStream.RecvMsg(m)
+	w.arrived(w.ending.permit)
 	if err == nil {
-		s.ending.received()
+		w.ending.received()
 	}
+	return err
+}
+
+// Header waits for the header.
+func (w *watched) Header() (metadata.MD, error) {
+	w.await(w.ending.permit)
+	md, err := w.ClientStream.Header()
+	w.arrived(w.ending.permit)
+	return md, err
+}
+
+// SendMsg sends a message.
+func (w *watched) SendMsg(m any) error {
+	err := w.ClientStream.SendMsg(m)
+	if !w.oneAnswer {
+		w.due(w.ending.permit)
+	}
+	return err
+}
+
+// CloseSend says that no message follows.
+func (w *watched) CloseSend() error {
+	err := w.ClientStream.CloseSend()
+	w.due(w.ending.permit)
 	return err
 }

@@ -75,7 +75,7 @@ var ends = []end{
 		defer cancel()
 		_ = call(ctx)
 	}},
-	{"ok", failure, func(ctx context.Context, _ func(), call func(context.Context, ...grpc.CallOption) error) {
+	{"ok", ignored, func(ctx context.Context, _ func(), call func(context.Context, ...grpc.CallOption) error) {
 		_ = call(ctx, grpc.UseCompressor("none of that name"))
 	}},
 	{"ok", failure, func(ctx context.Context, _ func(), call func(context.Context, ...grpc.CallOption) error) {

@@ -102,7 +102,7 @@ func ExampleWithResponseClassifier() {
 			if resp.Header.Get("X-Served-From") == "stale cache" {
 				return breaker.Failure
 			}
-			return cberrors.ClassifyHTTPStatus(resp.Request.Context(), resp.StatusCode)
+			return cberrors.ClassifyHTTPStatus(resp.StatusCode)
 		}),
 	)}
 	defer client.CloseIdleConnections()
@@ -120,7 +120,7 @@ func ExampleWithResponseClassifier() {
 func ExampleCheckRetry() {
 	always := func(context.Context, *http.Response, error) (bool, error) { return true, nil }
 	check := breakerhttp.CheckRetry(always) //nolint:bodyclose // no response is about
-	for _, err := range []error{errors.New("connection reset"), cberrors.NotAllowed(nil)} {
+	for _, err := range []error{errors.New("connection reset"), breaker.ErrNotAllowed} {
 		again, _ := check(context.Background(), nil, err)
 		fmt.Println(again)
 	}

@@ -65,10 +65,8 @@ func WithKey(key func(*http.Request) string) Option {
 
 // WithClassifier sets what an error says about the backend, and a response: a
 // classifier sees 1xx and 2xx as nil, and any other status, 3xx too, as the
-// error that errors.FromHTTPStatus makes of it. A classifier does not see the
-// context, so it cannot tell a cancellation by the caller from one by the other
-// side: errors.Classify ignores both. The cause of a cancellation by the caller
-// reaches it as context.Canceled. WithClassifier panics if c is nil.
+// error that errors.FromHTTPStatus makes of it. What a cancellation by the caller
+// means is not asked of c: see breaker.OutcomeOf. WithClassifier panics if c is nil.
 func WithClassifier(c breaker.Classifier) Option {
 	if c == nil {
 		panic("http: WithClassifier: the classifier is nil")
@@ -97,6 +95,10 @@ func WithResponseClassifier(c func(*http.Response) breaker.Outcome) Option {
 // caller had enough). If the context of the request ends while nobody reads, the
 // call is ignored; so it is when the caller forgets the body, as long as the
 // context does end. Until then the call is in flight, and may hold a probe.
+//
+// A breaker that looks at slow calls sees the time to the header, and each time that
+// a Read waits for the backend, but not the caller's pauses; and of a stream, as of
+// server-sent events, gRPC or Connect, the time to the header only.
 //
 // It costs four allocations for a response that has a body, and no goroutine.
 func WithBody() Option { return func(o *options) { o.body = true } }

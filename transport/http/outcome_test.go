@@ -26,7 +26,7 @@ func TestTransport_StatusCountsAsTheSameKratosErrorDoes(t *testing.T) {
 		opts     []breakerhttp.Option
 		classify breaker.Classifier
 	}{
-		"default":    {nil, func(err error) breaker.Outcome { return cberrors.ClassifyCall(t.Context(), err) }},
+		"default":    {nil, cberrors.Classify},
 		"classifier": {[]breakerhttp.Option{breakerhttp.WithClassifier(overload)}, overload},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -79,7 +79,7 @@ func TestWithResponse_AnswersARejectedRequest(t *testing.T) {
 			got := new(kratoserrors.Error)
 			require.NoError(t, json.Unmarshal(text, got))
 			require.ErrorIs(t, got, cberrors.ErrNotAllowed)
-			require.Equal(t, cberrors.ErrNotAllowed.Message, got.Message)
+			require.Equal(t, kratoscb.ErrNotAllowed.Message, got.Message)
 		}
 	})
 }

@@ -13,9 +13,8 @@ package http
 import (
 	"context"
 	stderrors "errors"
-	"io"
 	"net/http"
-	"net/url"
+	"time"
 
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/errors"
@@ -43,14 +42,18 @@ var (
 //
 //   - A response counts by its status, as in [errors.Classify]: 429 is a success,
 //     501 is ignored, and 5xx is a failure. See [WithClassifier] and
-//     [WithResponseClassifier].
-//   - An error counts as [errors.ClassifyCall] says: a cancellation by the
-//     caller's context is ignored, a deadline or a broken connection is a failure.
-//     An io.EOF is a failure too: the backend hung up instead of answering. So
-//     is an error of the request's own body, unless the classifier knows it.
-//     An error of net/http from before anything was sent is ignored: it does not
-//     take the scheme, the method or a header.
-//   - A panic of base or of a classifier is a failure, and goes on.
+//     [WithResponseClassifier]. A 200 that has a Grpc-Status in its header counts as
+//     the error of gRPC, and with [WithBody] so does one in its trailer; what sits in
+//     the body, as the end of a stream of Connect or of gRPC-Web, is not seen.
+//   - An error counts as [errors.Classify] says: a deadline or a broken connection
+//     is a failure. So is an error of the request's own body, unless the classifier
+//     knows it. What the caller cancels, by the context or by Request.Cancel, is
+//     ignored, and so is an error of net/http from before anything was sent, as that
+//     it does not take the scheme, the method or a header.
+//   - A panic of base or of a classifier is a failure, and goes on. Where there is no
+//     caller, since the context of a request ended while nobody read its body, the
+//     panic of a listener or classifier is kept for the next request, or the next
+//     Read or Close of a body, and goes on there.
 //
 // By default a call ends with the header of the response: see [WithBody].
 // Retry-After of a 429, of a 503 and of any failure is passed to breakers that
@@ -88,6 +91,7 @@ func NewTransport(base http.RoundTripper, opts ...Option) http.RoundTripper {
 type transport struct {
 	base http.RoundTripper
 	options
+	panics adapter.Panics
 }
 
 // kind is what a breaker.Rules is told.
@@ -111,6 +115,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			closeBody(req)
 		}
 	}()
+	t.panics.Throw()
 	if err := check(req); err != nil {
 		return nil, err
 	}
@@ -159,7 +164,7 @@ func (t *transport) send(c call) (resp *http.Response, err error) {
 		}
 		// A panic or Goexit, of base or of a classifier.
 		if !settled {
-			c.settle(breaker.Result{Outcome: breaker.Failure, Err: err})
+			c.permit.DoneWith(breaker.Result{Outcome: breaker.Failure, Err: err})
 		}
 		if resp != nil && resp.Body != nil { // nobody else will get it
 			_ = resp.Body.Close()
@@ -169,7 +174,7 @@ func (t *transport) send(c call) (resp *http.Response, err error) {
 	var result breaker.Result
 	switch {
 	case err != nil:
-		result = breaker.Result{Outcome: c.outcomeOf(err), Err: err}
+		result = c.resultOfError(err)
 	case resp == nil:
 		closeBody(c.req)
 		err = errNoAnswer
@@ -181,29 +186,34 @@ func (t *transport) send(c call) (resp *http.Response, err error) {
 		resp.Body = c.watch(resp)
 	} else {
 		settled = true
-		c.settle(result)
+		if result.Outcome == breaker.Success && result.RetryAfter == 0 { // nearly every call
+			c.permit.Done(breaker.Success)
+		} else {
+			c.permit.DoneWith(result)
+		}
 	}
 	returned = true
 	return resp, err
 }
 
-func (c *call) settle(r breaker.Result) {
-	if r.Outcome == breaker.Success && r.RetryAfter == 0 {
-		c.permit.Done(breaker.Success)
-		return
-	}
-	c.permit.DoneWith(r)
-}
-
 // resultOf returns what the header of resp says.
 func (c *call) resultOf(resp *http.Response) (r breaker.Result) {
+	// A response of gRPC that has its status in the header has no body.
+	if resp.StatusCode == http.StatusOK && resp.ContentLength == 0 && (c.rule != nil || c.t.response == nil) {
+		if isGRPC, err := errors.FromGRPCHeader(resp.Header); isGRPC && err != nil {
+			return c.resultOfStatus(err)
+		}
+	}
 	switch classify := c.classifier(); {
 	case c.rule == nil && c.t.response != nil:
 		r.Outcome = c.t.response(resp)
 	case classify != nil:
 		r.Outcome = classify(errors.FromHTTPStatus(resp.StatusCode))
 	default:
-		r.Outcome = errors.ClassifyHTTPStatus(c.req.Context(), resp.StatusCode)
+		r.Outcome = errors.ClassifyHTTPStatus(resp.StatusCode)
+	}
+	if r.Outcome != breaker.Success && c.blamed() {
+		r.Outcome = breaker.Ignored
 	}
 	failed := r.Outcome != breaker.Success && r.Outcome != breaker.Ignored
 	if failed {
@@ -222,11 +232,37 @@ func (c *call) classifier() breaker.Classifier {
 	return c.t.classify
 }
 
-// outcomeOf returns what an error says, of base or of the body of a response.
-func (c *call) outcomeOf(err error) breaker.Outcome {
-	if stderrors.Is(err, io.EOF) {
-		// Alone it would be the end of a stream. http.Client wraps it the same.
-		err = &url.Error{Op: c.req.Method, URL: c.req.URL.Redacted(), Err: err}
+// resultOfError returns what an error says, of base or of the body of a response.
+func (c *call) resultOfError(err error) breaker.Result {
+	classify := c.classifier()
+	if classify == nil {
+		classify = errors.Classify
 	}
-	return adapter.Outcome(c.req.Context(), false, err, c.classifier())
+	return adapter.ResultBy(c.req.Context(), c.blamed(), false, err, func() breaker.Outcome { return classify(err) })
+}
+
+// resultOfStatus returns what the gRPC status of a response says.
+func (c *call) resultOfStatus(err error) breaker.Result {
+	r := c.resultOfError(err)
+	r.NotSent = false // the backend says so
+	if r.Outcome != breaker.Success && r.Outcome != breaker.Ignored {
+		r.RetryAfter, _ = errors.RetryAfter(err)
+	}
+	return r
+}
+
+// blamed reports whether the caller has given the request up: by its context, or by
+// Request.Cancel. http.Client closes the latter when its Timeout has passed, maybe
+// before the context says so, and that is not giving up.
+func (c *call) blamed() bool {
+	if adapter.Gone(c.req.Context()) {
+		return true
+	}
+	select {
+	case <-c.req.Cancel: //nolint:staticcheck // others still use it
+	default:
+		return false
+	}
+	deadline, ok := c.req.Context().Deadline()
+	return !ok || time.Now().Before(deadline)
 }

@@ -1,0 +1,86 @@
+package breaker_test
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+
+	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/circuit"
+	"github.com/kratos-breaker/breaker/group"
+	"github.com/kratos-breaker/breaker/middleware/circuitbreaker"
+	breakergrpc "github.com/kratos-breaker/breaker/transport/grpc"
+	breakerhttp "github.com/kratos-breaker/breaker/transport/http"
+)
+
+// The callers of a server leave after a second each, while its backend hangs: 300 of 300
+// calls ended as cancelled, and nothing was seen.
+func TestRegression_ABackendThatHangsBehindCallersWhoLeaveWasNeverSeen(t *testing.T) {
+	through := map[string]func(ctx context.Context, b *circuit.Breaker, backend func() error) error{
+		"Do": func(ctx context.Context, b *circuit.Breaker, backend func() error) error {
+			return breaker.Run(ctx, b, func(context.Context) error { return backend() })
+		},
+		"middleware": func(ctx context.Context, b *circuit.Breaker, backend func() error) error {
+			m := circuitbreaker.Client(circuitbreaker.WithGroup(group.NewGroup(func() *circuit.Breaker { return b })))
+			_, err := m(func(context.Context, any) (any, error) { return nil, backend() })(ctx, nil)
+			return err
+		},
+		"RoundTripper": func(ctx context.Context, b *circuit.Breaker, backend func() error) error {
+			rt := breakerhttp.NewTransport(roundTripper(func(*http.Request) (*http.Response, error) { return nil, backend() }),
+				breakerhttp.WithGroup(group.NewGroup(func() *circuit.Breaker { return b })))
+			req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://backend:80", nil)
+			_, err := rt.RoundTrip(req) //nolint:bodyclose // there is none
+			return err
+		},
+		"interceptor": func(ctx context.Context, b *circuit.Breaker, backend func() error) error {
+			in := breakergrpc.UnaryClientInterceptor(breakergrpc.WithGroup(group.NewGroup(func() *circuit.Breaker { return b })))
+			return in(ctx, "/a/b", nil, nil, nil, func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error { return backend() })
+		},
+		"stream": func(ctx context.Context, b *circuit.Breaker, backend func() error) error {
+			in := breakergrpc.StreamClientInterceptor(breakergrpc.WithGroup(group.NewGroup(func() *circuit.Breaker { return b })))
+			_, err := in(ctx, &grpc.StreamDesc{}, nil, "/a/b",
+				func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, ...grpc.CallOption) (grpc.ClientStream, error) {
+					return nil, backend()
+				})
+			return err
+		},
+	}
+	for name, call := range through {
+		for _, row := range []struct {
+			what   string
+			leaves time.Duration // of callers
+			err    error         // of the backend, if it does not hang
+			open   bool
+		}{
+			{"after a second", time.Second, nil, true},
+			{"after 10 ms", 10 * time.Millisecond, nil, false},
+			{"after a second, and nothing was sent", time.Second, breaker.NotSent(errBackend), false},
+		} {
+			t.Run(name+"/"+row.what, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					b := circuit.NewBreaker(circuit.WithSlowCallRate(500*time.Millisecond, 0.5, 20, time.Minute))
+					for range 25 {
+						ctx, cancel := context.WithCancel(clientContext("/op"))
+						_ = call(ctx, b, func() error {
+							time.Sleep(row.leaves)
+							cancel()
+							if row.err != nil {
+								return row.err
+							}
+							return ctx.Err()
+						})
+						cancel()
+					}
+					s := b.Snapshot()
+					require.Equal(t, row.open, s.State == breaker.Open, "%v", s)
+					require.Zero(t, s.Totals.Failure, "the answer is ignored")
+				})
+			})
+		}
+	}
+}

@@ -1,0 +1,179 @@
+package fault
+
+import (
+	"context"
+	"net"
+	"net/url"
+	"reflect"
+)
+
+// Gone reports whether whoever made a call with ctx has given it up. That its
+// deadline passed is not giving up, nor is a cancellation whose cause is a
+// deadline. Nobody need look at the error of the call for that: it may be
+// anything, as the cause of the cancellation.
+func Gone(ctx context.Context) bool {
+	if ctx == nil {
+		return false
+	}
+	switch ctx.Err() {
+	case nil, context.DeadlineExceeded:
+		return false
+	}
+	return !isDeadline(context.Cause(ctx))
+}
+
+// isDeadline reports whether a cause says that a deadline passed. The error of
+// another call, which may say so of its own deadline, is no deadline of this one:
+// errgroup cancels what is left with it.
+func isDeadline(cause error) bool {
+	return cause != nil && Of(cause, deadlines{}) == Success
+}
+
+type deadlines struct{}
+
+func (deadlines) Look(err error) (Verdict, bool) {
+	if IsNil(err) {
+		return Ignored, true
+	}
+	if err == context.DeadlineExceeded { //nolint:errorlint // Of unwraps
+		return Success, true
+	}
+	switch err.(type) { //nolint:errorlint // Of unwraps
+	case *url.Error, *net.OpError, *net.DNSError:
+		return Ignored, true
+	}
+	_, _, isAnswer := answer(err)
+	return Ignored, isAnswer
+}
+
+// Decide returns the outcome of a call with the context ctx that ended with err,
+// which ask knows. If its caller is to blame, all but a success is ignored, and ask
+// is asked only about an answer of the backend: what a cancellation means is not for
+// it to say.
+func Decide[O comparable](ctx context.Context, blamed bool, err error, success, ignored O, ask func() O) O {
+	if !blamed {
+		return ask()
+	}
+	if err == nil || Of(err, answers{}) == Success && !hasCause(ctx, err) {
+		if ask() == success {
+			return success
+		}
+	}
+	return ignored
+}
+
+// answers looks for an answer of the backend that is more than the word that the
+// call was cancelled. What net/http wraps is none, but may be the cause of the
+// cancellation, which may be the answer of another backend.
+type answers struct{}
+
+func (answers) Look(err error) (Verdict, bool) {
+	if IsNil(err) {
+		return Unknown, true
+	}
+	if _, ok := err.(*url.Error); ok { //nolint:errorlint // Of unwraps
+		return Unknown, true
+	}
+	code, grpc, ok := answer(err)
+	switch {
+	case !ok:
+		return Unknown, false
+	case grpc && code == grpcCanceled, !grpc && code == clientClosedRequest:
+		return Unknown, true
+	}
+	return Success, true
+}
+
+// hasCause reports whether what ctx was cancelled with is in err, by its address.
+func hasCause(ctx context.Context, err error) bool {
+	cause := reflect.ValueOf(context.Cause(ctx))
+	return cause.Kind() == reflect.Pointer && Find(err, func(err error) bool {
+		v := reflect.ValueOf(err)
+		return v.Kind() == reflect.Pointer && v.Type() == cause.Type() && v.Pointer() == cause.Pointer()
+	})
+}
+
+const clientClosedRequest = 499 // nginx' and Kratos' word for a cancelled call
+
+// answer returns the code of an error that is an answer: of Kratos, or of gRPC.
+func answer(err error) (code int64, grpc, ok bool) {
+	if e, ok := err.(Coded); ok {
+		return int64(e.GetCode()), false, true
+	}
+	code, _, ok = GRPC(err)
+	return code, true, ok
+}
+
+// Coded are the methods of Kratos' errors, of any version.
+type Coded interface {
+	GetCode() int32
+	GetReason() string
+}
+
+// GRPC returns code and message of an error with a method GRPCStatus. It is for
+// who does not link gRPC, and slow.
+func GRPC(err error) (code int64, message string, ok bool) {
+	method := reflect.ValueOf(err).MethodByName("GRPCStatus")
+	if !method.IsValid() || method.Type().NumIn() != 0 || method.Type().NumOut() != 1 {
+		return 0, "", false
+	}
+	s := method.Call(nil)[0]
+	c, m := s.MethodByName("Code"), s.MethodByName("Message")
+	if !c.IsValid() || !m.IsValid() {
+		return 0, "", false
+	}
+	number := c.Call(nil)[0]
+	if !number.CanUint() {
+		return 0, "", false
+	}
+	return int64(number.Uint()), m.Call(nil)[0].String(), true
+}
+
+// Canceled reports whether there is a gRPC error in err that says so.
+func Canceled(err error) bool {
+	return Find(err, func(err error) bool {
+		code, _, ok := GRPC(err)
+		return ok && code == grpcCanceled
+	})
+}
+
+// NotSent reports whether err, the call of which is ignored, says that it never
+// left the process.
+func NotSent(err error) bool { return err != nil && Of(err, unsent{}) == Ignored }
+
+type unsent struct{}
+
+func (unsent) Look(err error) (Verdict, bool) {
+	if IsNil(err) {
+		return Failure, true
+	}
+	v, settled := Common(err)
+	if settled {
+		return v, true
+	}
+	e, isCoded := err.(Coded)
+	if isCoded {
+		if e.GetCode() == 503 && RejectedHere(e) {
+			return Ignored, true
+		}
+		return Failure, true
+	}
+	code, message, ok := GRPC(err)
+	switch {
+	case !ok:
+		return v, false
+	case GRPCNotSent(uint32(code), message):
+		return Ignored, true
+	}
+	return Failure, true
+}
+
+// RejectedHere reports whether e, an error of Kratos with the code 503, is the
+// rejection by a breaker of this process, which it has as its cause.
+func RejectedHere(e Coded) bool {
+	if e.GetReason() != "CIRCUITBREAKER" {
+		return false
+	}
+	wrapping, ok := e.(interface{ Unwrap() error })
+	return ok && Rejected(wrapping.Unwrap())
+}

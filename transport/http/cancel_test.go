@@ -1,0 +1,82 @@
+package http_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kratos-breaker/breaker"
+	breakerhttp "github.com/kratos-breaker/breaker/transport/http"
+)
+
+// hanging is a base that does not answer before its request is given up.
+func hanging(req *http.Request) (*http.Response, error) {
+	select {
+	case <-req.Context().Done():
+		return nil, context.Cause(req.Context())
+	case <-req.Cancel: //nolint:staticcheck // others still use it
+		return nil, errors.New("net/http: request canceled")
+	}
+}
+
+func TestCancel_ARequestThatItsCallerCancelsByItsChannelIsIgnored(t *testing.T) {
+	for name, ctx := range map[string]context.Context{"no deadline": t.Context(), "a deadline that is far": withDeadline(t, time.Hour)} {
+		t.Run(name, func(t *testing.T) {
+			b := &permits{}
+			cancel := make(chan struct{})
+			req := request(ctx, t, http.MethodGet, "http://backend:8000", nil)
+			req.Cancel = cancel //nolint:staticcheck // others still use it
+			time.AfterFunc(time.Millisecond, func() { close(cancel) })
+			_, err := roundTrip(breakerhttp.NewTransport(tripper(hanging), with(b)), req)
+			require.Error(t, err)
+			b.requireOnly(t, ignored)
+			require.False(t, b.results()[0].NotSent, "how long it took is evidence")
+		})
+	}
+}
+
+func withDeadline(t *testing.T, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// http.Client tells a wrapped transport of its Timeout by the channel of the request, maybe
+// before the context has noticed.
+func TestRegression_ATimeoutOfTheClientIsNoCancellation(t *testing.T) {
+	b := &permits{}
+	client := &http.Client{Transport: breakerhttp.NewTransport(tripper(hanging), with(b)), Timeout: time.Millisecond}
+	for range 300 {
+		_, err := client.Get("http://backend:8000") //nolint:bodyclose // there is none
+		var u *url.Error
+		require.ErrorAs(t, err, &u)
+		require.True(t, u.Timeout())
+	}
+	for _, o := range b.outcomes() {
+		require.Equal(t, failure, o)
+	}
+	require.Len(t, b.outcomes(), 300)
+}
+
+// A cancellation in the words of another: a group cancels with the error of the one that
+// failed, which may be an answer of another backend.
+func TestCancel_WhateverTheCauseIs(t *testing.T) {
+	for _, cause := range []error{nil, errBackend, io.EOF, context.DeadlineExceeded} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		b := &permits{}
+		time.AfterFunc(time.Millisecond, func() { cancel(cause) })
+		_, err := roundTrip(breakerhttp.NewTransport(tripper(hanging), with(b)), request(ctx, t, http.MethodGet, "http://backend:8000", nil))
+		require.Error(t, err)
+		want := breaker.Ignored
+		if errors.Is(cause, context.DeadlineExceeded) {
+			want = breaker.Failure
+		}
+		b.requireOnly(t, want)
+	}
+}
