@@ -147,7 +147,14 @@ func (b *Breaker) takeMissed(g *guard) {
 	defer g.mu.Unlock()
 	now := b.window.Now()
 	g.count()
-	for range g.missed.Swap(0) {
+	for n := g.missed.Swap(0); n > 0; n-- {
+		// They are in a row only if nothing has succeeded since the streak began. If
+		// something has, nobody knows between which of them: the last one begins a
+		// streak, and the others are no more than failures of this stretch.
+		if n > 1 && !g.inStreak(b.ledger.Counts().Success) {
+			g.now.ended += float64(n - 1)
+			n = 1
+		}
 		b.failed(now, g, 0)
 	}
 	b.decided(now, g)
