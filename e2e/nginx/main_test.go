@@ -51,6 +51,7 @@ http {
 	limit_req_zone all zone=busy:1m rate=1r/m;
 	limit_req_zone all zone=down:1m rate=1r/m;
 	limit_req_zone all zone=busygrpc:1m rate=1r/m;
+	limit_req_zone all zone=downgrpc:1m rate=1r/m;
 	upstream http { server {{.HTTPBackend}} max_fails=0; keepalive 16; }
 	upstream grpc { server {{.GRPCBackend}} max_fails=0; keepalive 16; }
 	proxy_http_version 1.1;
@@ -69,6 +70,7 @@ http {
 		listen {{.GRPC}} http2;
 		location / { grpc_pass grpc://grpc; }
 		location /grpc.testing.TestService/UnaryCall { limit_req zone=busygrpc; limit_req_status 429; grpc_pass grpc://grpc; }
+		location /grpc.testing.TestService/UnimplementedCall { limit_req zone=downgrpc; limit_req_status 503; grpc_pass grpc://grpc; }
 	}
 }
 `))

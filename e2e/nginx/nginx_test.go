@@ -4,17 +4,22 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"os"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	kratoserrors "github.com/go-kratos/kratos/v2/errors"
 	"github.com/go-kratos/kratos/v2/middleware"
 	khttp "github.com/go-kratos/kratos/v2/transport/http"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	testgrpc "google.golang.org/grpc/interop/grpc_testing"
+	"google.golang.org/grpc/status"
 
 	"github.com/kratos-breaker/breaker"
 	cberrors "github.com/kratos-breaker/breaker/errors"
@@ -57,7 +62,8 @@ type client struct {
 	name       string
 	call       func(ctx context.Context) error
 	busy, down func(ctx context.Context) error // what limit_req turns down, with 429 and 503
-	wantBusy   breaker.Outcome
+	column     int                             // of docs/faults.md
+	codeOf     func(error) string
 }
 
 func clients[B breaker.CircuitBreaker](t *testing.T, p *proxy, b B) []client {
@@ -100,16 +106,31 @@ func clients[B breaker.CircuitBreaker](t *testing.T, p *proxy, b B) []client {
 	service := testgrpc.NewTestServiceClient(cc)
 
 	return []client{
-		{"Kratos HTTP client", invoke("/"), invoke("/busy"), invoke("/down"), success},
-		{"RoundTripper", get("/"), get("/busy"), get("/down"), success},
+		{"Kratos HTTP client", invoke("/"), invoke("/busy"), invoke("/down"), 0, httpStatus},
+		{"RoundTripper", get("/"), get("/busy"), get("/down"), 0, httpStatus},
 		{"gRPC", func(ctx context.Context) error {
 			_, err := service.EmptyCall(ctx, new(testgrpc.Empty))
 			return err
 		}, func(ctx context.Context) error {
 			_, err := service.UnaryCall(ctx, new(testgrpc.SimpleRequest))
 			return err
-		}, nil, failure}, // of a 429 that is not gRPC's, grpc-go makes Unavailable
+		}, func(ctx context.Context) error {
+			_, err := service.UnimplementedCall(ctx, new(testgrpc.Empty))
+			return err
+		}, 1, func(err error) string { return status.Code(err).String() }},
 	}
+}
+
+func httpStatus(err error) string { return strconv.Itoa(kratoserrors.Code(err)) }
+
+// documented returns what a row of docs/faults.md says of HTTP and of gRPC.
+func documented(t *testing.T, row string) []string {
+	text, err := os.ReadFile("../../docs/faults.md")
+	require.NoError(t, err)
+	_, rest, ok := strings.Cut(string(text), "\n| "+row+" | ")
+	require.True(t, ok, row)
+	line, _, _ := strings.Cut(rest, " |\n")
+	return strings.Split(line, " | ")
 }
 
 func TestNginx_WhatItMakesOfTheFaultsOfABackendCountsAsTheTableSays(t *testing.T) {
@@ -117,33 +138,37 @@ func TestNginx_WhatItMakesOfTheFaultsOfABackendCountsAsTheTableSays(t *testing.T
 	b := new(counting)
 	for _, c := range clients(t, p, b) {
 		t.Run(c.name, func(t *testing.T) {
-			ends := func(o breaker.Outcome, calls int, call func(context.Context) error) {
+			// ends makes calls that end as a row of docs/faults.md says, or well.
+			ends := func(row string, calls int, call func(context.Context) error) {
 				t.Helper()
-				for range calls {
-					err := call(t.Context())
-					require.Equal(t, o == success, cberrors.Classify(err) == success, "%v", err)
+				want := success
+				if row != "" {
+					outcome, code, _ := strings.Cut(documented(t, row)[c.column], ": ")
+					want = map[string]breaker.Outcome{"success": success, "failure": failure}[outcome]
+					require.Equal(t, code, c.codeOf(call(t.Context())))
+					require.Equal(t, map[breaker.Outcome]int64{want: 1}, b.take())
 				}
-				require.Equal(t, map[breaker.Outcome]int64{o: int64(calls)}, b.take())
+				for range calls {
+					_ = call(t.Context())
+				}
+				require.Equal(t, map[breaker.Outcome]int64{want: int64(calls)}, b.take())
 			}
-			ends(success, 5, c.call)
+			ends("", 5, c.call)
 
-			p.kill() // 502
-			ends(failure, 5, c.call)
+			p.kill()
+			ends("the backend is killed", 5, c.call)
 			p.revive()
-			ends(success, 5, c.call)
+			ends("", 5, c.call)
 
-			unhang := p.hangs() // 504
-			ends(failure, 2, c.call)
+			unhang := p.hangs()
+			ends("the backend hangs", 2, c.call)
 			unhang()
-			ends(success, 5, c.call)
+			ends("", 5, c.call)
 
-			_ = c.busy(t.Context()) // one a minute is let through, of all clients
-			b.take()
-			ends(c.wantBusy, 5, c.busy)
-			if c.down != nil {
-				_ = c.down(t.Context())
+			for row, call := range map[string]func(context.Context) error{"`limit_req` with 429": c.busy, "`limit_req` with 503": c.down} {
+				_ = call(t.Context()) // one a minute is let through, of all clients
 				b.take()
-				ends(failure, 5, c.down)
+				ends(row, 5, call)
 			}
 		})
 	}

@@ -42,8 +42,9 @@ var (
 //
 //   - A response counts by its status, as in [errors.Classify]: 429 is a success,
 //     501 is ignored, and 5xx is a failure. See [WithClassifier] and
-//     [WithResponseClassifier]. A 200 that has a Grpc-Status in its header counts as
-//     the error of gRPC, and with [WithBody] so does one in its trailer; what sits in
+//     [WithResponseClassifier]. A 200 without a body that has a Grpc-Status in its
+//     header counts as the error of gRPC, and with [WithBody] so does any that has one
+//     in its header or trailer; what sits in
 //     the body, as the end of a stream of Connect or of gRPC-Web, is not seen.
 //   - An error counts as [errors.Classify] says: a deadline or a broken connection
 //     is a failure. So is an error of the request's own body, unless the classifier
