@@ -229,6 +229,8 @@ func (b *Breaker) tellFailure(now int64) {
 func (b *Breaker) failed(now int64, g *guard, seen uint64) {
 	if after := b.ledger.Counts().Success; !g.inStreak(after) {
 		g.streak = failures{n: seen, from: now, after: after, flight: b.ledger.Totals().InFlight}
+		// What waits by now failed before the streak began.
+		g.now.ended += float64(g.missed.Swap(0))
 	}
 	var w ledger.Counts
 	if g.streak.n+1 >= fewFailures {
