@@ -2,6 +2,7 @@ package breaker_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -82,5 +83,32 @@ func TestRegression_ABackendThatHangsBehindCallersWhoLeaveWasNeverSeen(t *testin
 				})
 			})
 		}
+	}
+}
+
+// What never left the process uses up no probe, neither to close a breaker over a dead
+// backend nor to open it again.
+func TestDo_TwentyCallsThatAreNotSentLoseNoProbe(t *testing.T) {
+	for name, run := range map[string]func(b *circuit.Breaker, err error) error{
+		"Run": func(b *circuit.Breaker, err error) error {
+			return breaker.Run(t.Context(), b, func(context.Context) error { return err })
+		},
+		"Do": func(b *circuit.Breaker, err error) error {
+			_, err = breaker.Do(t.Context(), b, func(context.Context) (string, error) { return "", err })
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			noToken := errors.New("no token")
+			b := circuit.NewBreaker(circuit.WithDelay(time.Hour))
+			b.HalfOpen()
+			for range 20 {
+				require.ErrorIs(t, run(b, breaker.NotSent(noToken)), noToken)
+			}
+			require.Equal(t, breaker.HalfOpen, b.Snapshot().State)
+			require.Equal(t, breaker.Totals{Offered: 20, Allowed: 20, Ignored: 20}, b.Snapshot().Totals)
+			require.ErrorIs(t, run(b, errBackend), errBackend)
+			require.Equal(t, breaker.Open, b.Snapshot().State, "the next call is the probe")
+		})
 	}
 }

@@ -321,3 +321,21 @@ func TestClient_NilValuesHaveClearErrors(t *testing.T) {
 	_, err := call(chooses(a, nil, nil))(nil, nil)
 	require.EqualError(t, err, "selector: the context is nil")
 }
+
+// A call that never left the process says nothing of the node that it was meant for.
+func TestClient_TwentyCallsThatAreNotSentLoseNoProbeOfTheirNode(t *testing.T) {
+	b := circuit.NewBreaker(circuit.WithDelay(time.Hour))
+	p := newPool(t, nodesOf(1), selector.WithCircuitBreaker(func() *circuit.Breaker { return b }))
+	require.NoError(t, p.try())
+	before := b.Snapshot().Totals
+	b.HalfOpen()
+	p.set(breaker.NotSent(errDown), []string{a})
+	for range 20 {
+		require.ErrorIs(t, p.try(), errDown)
+	}
+	require.Equal(t, breaker.HalfOpen, b.Snapshot().State)
+	require.Equal(t, before.Ignored+20, b.Snapshot().Totals.Ignored)
+	p.kill(a)
+	require.ErrorIs(t, p.try(), errDown)
+	require.Equal(t, breaker.Open, b.Snapshot().State, "the next call is the probe")
+}
