@@ -1,6 +1,7 @@
 package sre
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/kratos-breaker/breaker/internal/ledger"
@@ -25,7 +26,8 @@ type throttle struct {
 	k       float64
 	request int64
 	every   time.Duration // between probes; of the other decision
-	classic bool          // whether this one decides
+	rarest  time.Duration
+	classic bool // whether this one decides
 
 	unmarked bool // whether nobody marks what Allow rejects
 }
@@ -80,4 +82,15 @@ func (d throttle) headroom(c ledger.Counts) float64 {
 	byVolume := float64(d.request)*(1-1/d.k) - float64(total-c.Success)
 	byRatio := d.k*float64(c.Success) - float64(total)
 	return max(byVolume, byRatio)
+}
+
+// classically writes down what the state of a classic breaker is, now that the
+// reject ratio after c is p.
+func (b *Breaker) classically(now int64, p float64, c ledger.Counts) {
+	if p > 0 != (b.changed()&1 != 0) {
+		b.recordState(now, p, c, fmt.Sprintf("%d of %d calls within %v succeeded", c.Success, b.throttle().total(c), b.window.Length()))
+	}
+	if p == 0 {
+		b.adoptPostponed()
+	}
 }

@@ -158,15 +158,15 @@ func (b *Breaker) Reset() {
 	b.window.Clear(now, &b.ledger, b.budget.shut)
 	if g := b.guarded(); g != nil {
 		g.mu.Lock()
-		g.decision = b.newDecision()
+		g.law, g.stamp = b.newLaw(), nil
 		g.alert.Store(false)
-		g.nextProbe.Store(0)
-		g.counting.Store(0)
-		g.missed.Store(0)
+		g.notBefore.Store(0)
+		g.skipped.Store(0)
+		g.rejection.Store(nil)
 		b.recordState(now, 0, before, "reset")
-		b.unlock(g)
+		g.mu.Unlock()
 	}
-	b.streak.Store(0)
+	b.ledger.ForgetRows()
 	b.assess(1)
 	b.recordState(now, 0, before, "reset")
 	b.deliver()

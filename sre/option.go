@@ -22,6 +22,7 @@ type options struct {
 	window    time.Duration
 	bucket    int
 	probe     time.Duration
+	maxProbe  time.Duration
 
 	requestSet bool
 	unmarked   bool
@@ -41,7 +42,7 @@ func newOptions(by string, opts []Option) options {
 }
 
 func (o *options) decidesBy() throttle {
-	return throttle{k: 1 / o.success, request: o.request, every: o.probe, classic: o.classic, unmarked: o.unmarked}
+	return throttle{k: 1 / o.success, request: o.request, every: o.probe, rarest: o.maxProbe, classic: o.classic, unmarked: o.unmarked}
 }
 
 // throttle returns what a breaker decides by.

@@ -56,34 +56,13 @@ func (b *Breaker) adopt(o *options) {
 	}
 	if g := b.guarded(); g != nil {
 		g.mu.Lock()
-		b.retune(now, g, reshape)
-		b.unlock(g)
+		g.law.Tune(now, b.lawSettings(), reshape)
+		b.decided(now, g)
+		g.mu.Unlock()
 	}
 	// What the budget was reckoned from is void.
 	b.budget.shut()
 	b.assess(1)
-}
-
-// retune sets what the decision takes from the options, in the midst of a phase.
-func (b *Breaker) retune(now int64, g *guard, reshaped bool) {
-	turn := g.turn
-	b.tune(&g.decision)
-	if reshaped && g.phase == calm {
-		g.since = now // older buckets are empty and tell nothing
-	}
-	if g.turn != turn { // stretches of different lengths cannot be compared
-		g.now, g.line, g.ends = stretch{}, line{}, now+g.turn
-	}
-	if g.phase == calm {
-		return
-	}
-	// A shorter interval does not wait until a longer one has passed.
-	planned := g.decision.nextProbe
-	g.plan(now, b.random)
-	g.decision.nextProbe = min(g.decision.nextProbe, planned)
-	if g.phase == down {
-		g.nextProbe.Store(g.decision.nextProbe)
-	}
 }
 
 // adoptPostponed does what Reconfigure left for when the breaker is closed.

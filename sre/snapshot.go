@@ -1,8 +1,11 @@
 package sre
 
 import (
+	"time"
+
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/internal/ledger"
+	"github.com/kratos-breaker/breaker/sre/internal/adaptive"
 )
 
 // Snapshot returns a copy of the breaker's counts and what they mean now. The
@@ -24,17 +27,20 @@ func (b *Breaker) Snapshot() breaker.Snapshot {
 		return s
 	}
 	last := b.changed()
-	since, p := last>>1, 0.0
+	since, p, probe := last>>1, 0.0, int64(0)
 	if g != nil {
 		g.mu.RLock()
-		if g.phaseAt(now) == g.phase {
-			p = g.rejects()
+		if g.law.PhaseAt(now) == g.law.Phase() {
+			p, probe = g.law.RejectRatio(), g.law.NextProbe()
 		} else if last&1 != 0 {
-			since = g.heard + g.forgets()
+			since = g.law.Heard() + g.law.Forgets()
 		}
 		g.mu.RUnlock()
 	}
 	s := b.snapshot(now, recent, p, changes)
+	if s.Mode == breaker.Auto && probe > now {
+		s.RetryAfter = time.Duration(probe - now)
+	}
 	s.Since = b.window.Time(since)
 	s.Cause = b.cause(s.State)
 	return s
@@ -127,7 +133,7 @@ func (b *Breaker) Idle() bool {
 	}
 	if g := b.guarded(); g != nil {
 		g.mu.RLock()
-		isCalm := g.phaseAt(now) == calm
+		isCalm := g.law.PhaseAt(now) == adaptive.Calm
 		g.mu.RUnlock()
 		if !isCalm {
 			return false

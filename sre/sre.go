@@ -1,12 +1,14 @@
-// Package sre is an adaptive circuit breaker: client-side throttling after the
-// Google SRE book. It rejects a growing share of the calls as successes fall
-// behind requests, and none while the backend is well. It has no timer and no
-// goroutine.
+// Package sre is an adaptive circuit breaker. While the backend is healthy it
+// rejects nothing. When the backend is down it rejects everything but an occasional
+// probe; when it is overloaded, it sends slightly more than succeeds; when only part
+// of it is broken, it rejects nothing, because that would not help. To tell these
+// apart, it sends fewer calls, or more, for a moment. Take it unless you need a fixed
+// rule: package circuit has those.
 //
-// Its options are those of go-kratos/aegis' circuitbreaker/sre and some more, and
-// with [Classic] so are its decisions. Without, it tells a backend that is down
-// from one that has too much to do and from one of which a part is broken: see
-// decision.go, and docs/algorithm.md for what was measured.
+// Its options are those of go-kratos/aegis' circuitbreaker/sre and some more. With
+// [Classic] its decisions are those of aegis as well: client-side throttling after the
+// Google SRE book. A breaker has no timer and no goroutine. docs/algorithm.md says how
+// it decides, and why.
 package sre
 
 import (
@@ -44,7 +46,9 @@ type Breaker struct {
 	budget   budget
 	settings atomic.Pointer[throttle]
 	control  atomic.Pointer[control] // nil until needed
-	streak   atomic.Uint64           // before there is a guard: see tellFailure
+	doubt    atomic.Uint32           // failures in a row that are worth a look
+	meter    meter
+	_        [48]byte
 	ledger   ledger.Ledger
 }
 
@@ -84,7 +88,7 @@ func (b *Breaker) allowSlow() error {
 		}
 		return m.rejection
 	}
-	admitted := b.admits(now)
+	_, admitted := b.admits(now)
 	defer b.deliver()
 	switch {
 	case admitted:
@@ -114,7 +118,7 @@ func (b *Breaker) MarkSuccess() {
 		b.roll(now)
 	}
 	b.ledger.Succeed()
-	b.succeeded(now)
+	b.succeeded(now, origin{})
 	b.deliver()
 }
 
@@ -129,8 +133,7 @@ func (b *Breaker) MarkFailed() {
 	if !b.throttle().unmarked && b.marksRejection(now) {
 		return
 	}
-	b.ledger.Fail()
-	b.spendFailure(now)
+	b.spendFailure(now, b.ledger.Fail(), origin{})
 }
 
 // marksRejection reports whether a MarkFailed is that of a rejection, and if so
@@ -160,8 +163,13 @@ func (b *Breaker) marksRejection(now int64) bool {
 
 // MarkIgnored counts a call whose outcome says nothing about the backend.
 func (b *Breaker) MarkIgnored() {
+	now := b.window.Now()
+	if b.window.Due(now) {
+		b.roll(now)
+	}
 	b.ledger.Ignore()
-	b.tellIgnored()
+	b.ignored(now, origin{}, true)
+	b.deliver()
 }
 
 // Acquire returns a permit for one call, or a *[breaker.RejectedError].
@@ -175,41 +183,55 @@ func (b *Breaker) Acquire() (breaker.Permit, error) {
 }
 
 func (b *Breaker) acquireSlow() (breaker.Permit, error) {
+	settler := breaker.Settler((*settler)(b))
 	if !b.budget.left() {
-		if p, decided, err := b.decide(); decided {
+		p, by, err := b.decide()
+		if by == nil {
 			return p, err
 		}
+		settler = by
 	}
 	word, serial, ok := b.ledger.TryTake()
 	if !ok {
 		word, serial = b.ledger.Take()
 	}
-	return b.permit(word, serial), nil
+	return breaker.NewPermit(settler, breaker.Ticket{Word: word, Serial: serial}), nil
 }
 
 func (b *Breaker) permit(word *atomic.Uint64, serial uint64) breaker.Permit {
 	return breaker.NewPermit((*settler)(b), breaker.Ticket{Word: word, Serial: serial})
 }
 
-// decide decides from the mode and the counts. It returns a rejection, or the
-// permit of a call that the mode alone lets through; or neither, and false, if
-// the breaker itself allows the call.
-func (b *Breaker) decide() (p breaker.Permit, decided bool, err error) {
+// decide decides from the mode and the law. It returns a rejection, or the permit
+// of a call that the mode alone lets through; or, if the breaker itself allows the
+// call, who settles its permit.
+func (b *Breaker) decide() (p breaker.Permit, by breaker.Settler, err error) {
 	now := b.window.Now()
 	b.expire(now)
 	m, o := b.modeAt(now)
 	if m != nil && m.Mode == breaker.ForceOpen {
 		o.outside.Reject()
-		return p, true, m.rejection
+		return p, nil, m.rejection
 	}
-	if b.admits(now) {
+	s, admitted := b.admits(now)
+	if admitted {
 		b.deliver()
-		return p, false, nil
+		switch {
+		case s != nil:
+			return p, s, nil
+		case !b.throttle().classic && !b.alerted():
+			if b.budget.left() || b.assess(1) >= 0 {
+				if b.meter.begin(now) {
+					return p, (*timed)(b), nil
+				}
+			}
+		}
+		return p, (*settler)(b), nil
 	}
 	b.book(now, m == nil)
 	if m == nil {
 		b.deliver()
-		return p, true, b.reject()
+		return p, nil, b.reject()
 	}
 	if m.Mode == breaker.DryRun {
 		o.would.Add(1)
@@ -219,7 +241,7 @@ func (b *Breaker) decide() (p breaker.Permit, decided bool, err error) {
 	if !ok {
 		word, serial = o.outside.Take()
 	}
-	return breaker.NewPermit(o, breaker.Ticket{Word: word, Serial: serial}), true, nil
+	return breaker.NewPermit(o, breaker.Ticket{Word: word, Serial: serial}), nil, nil
 }
 
 // book counts a rejection, which the mode may have kept from being made.
@@ -232,7 +254,7 @@ func (b *Breaker) book(now int64, made bool) {
 	} else {
 		b.ledger.Overrule()
 	}
-	if b.budget.left() { // it was set meanwhile: see assess
+	if b.throttle().classic && b.budget.left() { // it was set meanwhile: see assess
 		b.budget.spend(1)
 	}
 }
@@ -251,7 +273,7 @@ func (o *overruled) Settle(t breaker.Ticket, outcome breaker.Outcome) {
 	case breaker.Ignored:
 		o.outside.Ignore()
 	default:
-		o.outside.Fail()
+		o.outside.AddFailure()
 	}
 }
 
@@ -266,35 +288,48 @@ func (s *settler) Settle(t breaker.Ticket, o breaker.Outcome) {
 		if !b.window.Due(now) && b.budget.left() && ledger.TrySettle(t.Word, t.Serial, 1) {
 			return
 		}
-		b.settleSlow(now, t, o)
+		b.settle(t, breaker.Result{Outcome: o}, origin{known: true})
 		return
 	}
-	if o == breaker.Ignored {
-		if b.ledger.Settle(t.Word, t.Serial, 0) {
-			b.MarkIgnored()
-		}
-		return
-	}
-	b.settleSlow(b.window.Now(), t, o)
+	b.settle(t, breaker.Result{Outcome: o}, origin{known: true})
 }
 
-func (b *Breaker) settleSlow(now int64, t breaker.Ticket, o breaker.Outcome) {
+// SettleResult implements breaker.ResultSettler.
+func (s *settler) SettleResult(t breaker.Ticket, r breaker.Result) {
+	if r.Outcome == breaker.Success {
+		s.Settle(t, r.Outcome)
+		return
+	}
+	(*Breaker)(s).settle(t, r, origin{known: true})
+}
+
+// settle takes back a permit of a call that began at from.
+func (b *Breaker) settle(t breaker.Ticket, r breaker.Result, from origin) {
+	now := b.window.Now()
 	if b.window.Due(now) {
 		b.roll(now)
 	}
 	defer b.deliver()
-	if o == breaker.Success {
+	switch r.Outcome {
+	case breaker.Success:
 		if b.ledger.Settle(t.Word, t.Serial, 1) {
-			b.succeeded(now)
+			b.succeeded(now, from)
 		}
-	} else if b.ledger.Settle(t.Word, t.Serial, 0) {
-		b.ledger.Fail()
-		b.spendFailure(now)
+	case breaker.Ignored:
+		if b.ledger.Settle(t.Word, t.Serial, 0) {
+			b.ledger.Ignore()
+			b.ignored(now, from, !r.NotSent)
+		}
+	default:
+		if row, ok := b.ledger.SettleFailure(t.Word, t.Serial); ok {
+			b.spendFailure(now, row, from)
+		}
 	}
 }
 
-// admits decides about a call, the mode apart.
-func (b *Breaker) admits(now int64) bool {
+// admits decides about a call, the mode apart. The stamp settles the permit of the
+// call if the law wants to know when it began.
+func (b *Breaker) admits(now int64) (*stamp, bool) {
 	if !b.throttle().classic {
 		if b.window.Due(now) {
 			b.roll(now)
@@ -304,20 +339,27 @@ func (b *Breaker) admits(now int64) bool {
 	c := b.window.Counts(now, &b.ledger)
 	p := b.throttle().rejectRatio(c)
 	b.classically(now, p, c)
-	return p == 0 || b.random() >= p
+	return nil, p == 0 || b.random() >= p
 }
 
 // succeeded is called after a success was counted that had no budget to see.
-func (b *Breaker) succeeded(now int64) {
+func (b *Breaker) succeeded(now int64, from origin) {
 	if !b.throttle().classic {
-		b.tellSuccess(now)
+		b.tellSuccess(now, from)
+	}
+}
+
+func (b *Breaker) ignored(now int64, from origin, sent bool) {
+	if !b.throttle().classic {
+		b.tellIgnored(now, from, sent)
 	}
 }
 
 // spendFailure spends from the budget after a failure was counted.
-func (b *Breaker) spendFailure(now int64) {
+func (b *Breaker) spendFailure(now int64, row uint64, from origin) {
 	if !b.throttle().classic {
-		b.tellFailure(now)
+		b.tellFailure(now, row, from)
+		return
 	}
 	b.spendRejection(now)
 }
@@ -325,12 +367,11 @@ func (b *Breaker) spendFailure(now int64) {
 // spendRejection spends from the budget after a failure or a rejection was
 // counted. In the window of a classic breaker, both are the same.
 func (b *Breaker) spendRejection(now int64) {
-	classic := b.throttle().classic
-	if !classic && !b.budget.left() {
-		return // assess sees to it
+	if !b.throttle().classic {
+		return
 	}
 	left := b.budget.spend(1)
-	if left > 0 || left == 0 && b.refill() || !classic {
+	if left > 0 || left == 0 && b.refill() {
 		return
 	}
 	c := b.window.Counts(now, &b.ledger)
@@ -349,7 +390,10 @@ func (b *Breaker) roll(now int64) {
 	if began {
 		b.look(now)
 	}
-	if (began || shut) && b.assess(1) > 0 && b.throttle().classic {
+	if !b.throttle().classic {
+		return // the next call sets it
+	}
+	if (began || shut) && b.assess(1) > 0 {
 		b.classically(now, 0, b.window.Counts(now, &b.ledger))
 	}
 }
@@ -373,7 +417,7 @@ func (b *Breaker) assess(worthwhile int64) int64 {
 		before := b.ledger.Unsuccessful()
 		n := int64(budgetMax)
 		law := b.throttle()
-		stable := b.window.Suffixes(&b.ledger, func(c ledger.Counts, _ int64) {
+		stable := !law.classic || b.window.Suffixes(&b.ledger, func(c ledger.Counts, _ int64) {
 			n = min(n, wholeFailures(law.headroom(c)))
 		})
 		if !stable {
@@ -388,7 +432,7 @@ func (b *Breaker) assess(worthwhile int64) int64 {
 		// A failure or rejection may spend only from a budget that it sees, to save
 		// an atomic operation. What was counted since the reading is spent here, if
 		// need be for the second time.
-		if late := b.ledger.Unsuccessful() - before; late > 0 && n > 0 {
+		if late := b.ledger.Unsuccessful() - before; law.classic && late > 0 && n > 0 {
 			b.budget.spend(late)
 		}
 		return n
@@ -397,7 +441,14 @@ func (b *Breaker) assess(worthwhile int64) int64 {
 
 // reject returns the error of a rejected call. It says the same for every call,
 // so there is one per breaker.
-func (b *Breaker) reject() error { return &b.controls().rejected }
+func (b *Breaker) reject() error {
+	if g := b.guarded(); g != nil {
+		if r := g.rejection.Load(); r != nil {
+			return r
+		}
+	}
+	return &b.controls().rejected
+}
 
 func (b *Breaker) name() string {
 	if c := b.control.Load(); c != nil {

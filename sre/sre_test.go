@@ -305,18 +305,18 @@ func TestBreaker_NeverAllocates(t *testing.T) {
 	}
 }
 
-func TestBreaker_TakesAtMost512Bytes(t *testing.T) {
-	requireSmall(t, 512, func(*sre.Breaker) {})
+func TestBreaker_TakesAtMost560Bytes(t *testing.T) {
+	requireSmall(t, 560, func(*sre.Breaker) {})
 }
 
 // TestReconfigure_TheMemoryOfABreakerDoesNotGrowWithIt allows for other settings
 // than the common ones, and for a second window of 10 buckets.
 func TestReconfigure_TheMemoryOfABreakerDoesNotGrowWithIt(t *testing.T) {
-	requireSmall(t, 512, func(b *sre.Breaker) {
+	requireSmall(t, 560, func(b *sre.Breaker) {
 		b.Reconfigure(sre.Classic(), sre.WithSuccess(0.7))
 		b.Reconfigure(sre.Classic())
 	})
-	requireSmall(t, 512+64+320, func(b *sre.Breaker) {
+	requireSmall(t, 560+64+320, func(b *sre.Breaker) {
 		for i := range 10 {
 			b.Reconfigure(sre.Classic(), sre.WithSuccess(0.7), sre.WithWindow(time.Duration(i+1)*time.Second))
 		}
