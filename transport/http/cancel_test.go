@@ -31,7 +31,7 @@ func TestCancel_ARequestThatItsCallerCancelsByItsChannelIsIgnored(t *testing.T) 
 			b := &permits{}
 			cancel := make(chan struct{})
 			req := request(ctx, t, http.MethodGet, "http://backend:8000", nil)
-			req.Cancel = cancel //nolint:staticcheck // others still use it
+			req.Cancel = cancel                                                                                    //nolint:staticcheck // others still use it
 			_, err := roundTrip(breakerhttp.NewTransport(tripper(during(func() { close(cancel) })), with(b)), req) //nolint:bodyclose // there is none
 			require.Error(t, err)
 			b.requireOnly(t, ignored)
