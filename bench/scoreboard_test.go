@@ -123,7 +123,7 @@ func TestScoreboard_IsWrittenOnRequest(t *testing.T) {
 
 func TestScoreboard_FuzzesTheRivalsOnRequest(t *testing.T) {
 	if *fuzzed == 0 {
-		t.Skip("see -fuzzed")
+		t.Skip("it takes many minutes: -fuzzed says how many worlds")
 	}
 	for _, report := range scoreboard.Fuzz(*fuzzed, *fuzzedFirst, rivals, bubbles(t)) {
 		t.Log("\n" + report)
