@@ -51,11 +51,12 @@ type Classifier func(err error) Outcome
 // It says first whose fault it is. If the caller has cancelled ctx by now, all but
 // a success is ignored, and c is only asked about a nil error and about answers.
 // The passing of a deadline is the backend's fault, also as the cause of a
-// cancellation. A call whose ctx had ended before it began says nothing, whatever
-// its end: ask ctx before, and settle such a call as ignored.
+// cancellation. A call whose ctx had ended before it began, and that did not
+// succeed, says nothing: ask ctx before, and settle such a call as ignored.
 //
 // Nothing that err does makes it panic, unless c does. It costs a look at ctx, and
-// allocates nothing.
+// allocates nothing if err is nil. To find a gRPC status in err, which this package does
+// not link, it uses reflection, which allocates: if c is nil, or the caller is to blame.
 func OutcomeOf(ctx context.Context, err error, c Classifier) Outcome {
 	return outcomeOf(ctx, fault.Gone(ctx), err, c)
 }

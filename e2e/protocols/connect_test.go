@@ -127,7 +127,7 @@ func requireCode(t *testing.T, want codes.Code, err error) {
 
 // guard is for what sits in the body: the ends of streams of Connect and gRPC-Web. It is
 // an interceptor of Connect around breaker.Do, without the transport. It is in
-// docs/streams.md.
+// docs/protocols.md.
 func guard(b breaker.Acquirer) connect.UnaryInterceptorFunc {
 	return func(next connect.UnaryFunc) connect.UnaryFunc {
 		return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
