@@ -46,16 +46,25 @@ func (deadlines) Look(err error) (Verdict, bool) {
 	return Ignored, isAnswer
 }
 
-// Decide returns the outcome of a call with the context ctx that ended with err,
-// which ask knows. If its caller is to blame, all but a success is ignored, and ask
-// is asked only about an answer of the backend: what a cancellation means is not for
-// it to say.
-func Decide[O comparable](ctx context.Context, blamed bool, err error, success, ignored O, ask func() O) O {
+// Decide returns the outcome of a call with the context ctx that ended with err, by
+// what ask says of an error. If its caller is to blame, all but a success is ignored,
+// and ask is asked only about an answer of the backend: what a cancellation means is
+// not for it to say. If ctx ended by a deadline, and err is its cause, ask is asked
+// about context.DeadlineExceeded.
+//
+// An answer that is the cause, or in it, is none of the backend's: net/http fails a
+// call with the cause of its context, which may be the answer of another backend. By
+// a pointer the two are told apart. Values that are equal cannot be, nor can two of a
+// type that == does not take: they count as the cause.
+func Decide[O comparable](ctx context.Context, blamed bool, err error, success, ignored O, ask func(error) O) O {
 	if !blamed {
-		return ask()
+		if err != nil && IsCause(ctx, err) {
+			err = context.DeadlineExceeded
+		}
+		return ask(err)
 	}
-	if err == nil || Of(err, answers{}) == Success && !hasCause(ctx, err) {
-		if ask() == success {
+	if err == nil || Of(err, &answers{causeOf(ctx)}) == Success {
+		if ask(err) == success {
 			return success
 		}
 	}
@@ -63,11 +72,10 @@ func Decide[O comparable](ctx context.Context, blamed bool, err error, success, 
 }
 
 // answers looks for an answer of the backend that is more than the word that the
-// call was cancelled. What net/http wraps is none, but may be the cause of the
-// cancellation, which may be the answer of another backend.
-type answers struct{}
+// call was cancelled. What net/http wraps is none.
+type answers struct{ cause }
 
-func (answers) Look(err error) (Verdict, bool) {
+func (a *answers) Look(err error) (Verdict, bool) {
 	if IsNil(err) {
 		return Unknown, true
 	}
@@ -78,19 +86,54 @@ func (answers) Look(err error) (Verdict, bool) {
 	switch {
 	case !ok:
 		return Unknown, false
-	case grpc && code == grpcCanceled, !grpc && code == clientClosedRequest:
+	case grpc && code == grpcCanceled, !grpc && code == clientClosedRequest, a.has(err):
 		return Unknown, true
 	}
 	return Success, true
 }
 
-// hasCause reports whether what ctx was cancelled with is in err, by its address.
-func hasCause(ctx context.Context, err error) bool {
-	cause := reflect.ValueOf(context.Cause(ctx))
-	return cause.Kind() == reflect.Pointer && Find(err, func(err error) bool {
-		v := reflect.ValueOf(err)
-		return v.Kind() == reflect.Pointer && v.Type() == cause.Type() && v.Pointer() == cause.Pointer()
-	})
+// IsCause reports whether ctx has ended, and err is or wraps what it ended with. What
+// err says is then not said of the call.
+func IsCause(ctx context.Context, err error) bool {
+	if ctx == nil || ctx.Err() == nil {
+		return false
+	}
+	switch c := causeOf(ctx); c.err {
+	case context.DeadlineExceeded, context.Canceled: // they say so themselves
+		return false
+	default:
+		return Of(err, &causes{c}) == Success
+	}
+}
+
+// causes looks for the cause of a context, but not for that of an answer.
+type causes struct{ cause }
+
+func (c *causes) Look(err error) (Verdict, bool) {
+	switch {
+	case c.has(err):
+		return Success, true
+	case IsNil(err):
+		return Unknown, true
+	}
+	_, _, isAnswer := answer(err)
+	return Unknown, isAnswer
+}
+
+// cause is what a context ended with. There are 10000 comparisons left, at most.
+type cause struct {
+	err  error
+	left int
+}
+
+func causeOf(ctx context.Context) cause { return cause{context.Cause(ctx), 10 * maxErrors} }
+
+// has reports whether err is, or is in, the cause.
+func (c *cause) has(err error) bool {
+	return find(c.err, func(part error) bool {
+		v := reflect.ValueOf(part)
+		return v.Type() == reflect.TypeOf(err) && (!v.Comparable() || part == err) //nolint:errorlint // find unwraps
+	}, 0, &c.left)
 }
 
 const clientClosedRequest = 499 // nginx' and Kratos' word for a cancelled call

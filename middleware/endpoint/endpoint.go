@@ -187,7 +187,7 @@ func (o *options) resultOf(ctx context.Context, late bool, req, reply any, err e
 	case rule != nil:
 		return adapter.Result(ctx, late, err, rule)
 	case o.reply != nil:
-		return adapter.ResultBy(ctx, late || adapter.Gone(ctx), late, err, func() breaker.Outcome { return o.reply(ctx, req, reply, err) })
+		return adapter.ResultBy(ctx, late || adapter.Gone(ctx), late, err, func(err error) breaker.Outcome { return o.reply(ctx, req, reply, err) })
 	}
 	return adapter.Result(ctx, late, err, o.classify)
 }

@@ -239,7 +239,7 @@ func (c *call) resultOfError(err error) breaker.Result {
 	if classify == nil {
 		classify = errors.Classify
 	}
-	return adapter.ResultBy(c.req.Context(), c.blamed(), false, err, func() breaker.Outcome { return classify(err) })
+	return adapter.ResultBy(c.req.Context(), c.blamed(), false, err, classify)
 }
 
 // resultOfStatus returns what the gRPC status of a response says.
