@@ -171,6 +171,8 @@ func leaves() []leaf {
 		{badJSON, saysIgnored},
 		{&url.Error{Op: "parse", Err: io.EOF}, saysIgnored},
 		{errors.New(`net/http: invalid method "A B"`), saysIgnored},
+		{fmt.Errorf("http2: %w", errors.New("invalid Host header")), saysIgnored},
+		{net.UnknownNetworkError("carrier pigeon"), saysIgnored},
 	}
 }
 

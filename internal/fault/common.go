@@ -31,6 +31,8 @@ func Common(err error) (v Verdict, settled bool) {
 		return Unknown, false // what net/http wraps says more
 	case *json.MarshalerError, *json.UnsupportedTypeError, *json.UnsupportedValueError:
 		return Ignored, true
+	case net.UnknownNetworkError:
+		return Ignored, true
 	case *net.AddrError:
 		if e.Err == "no suitable address found" { // among those that DNS knows
 			return Failure, true
@@ -85,10 +87,24 @@ func turnedDown(text string) bool {
 		"net/http: invalid method ",
 		"net/http: can't write control character in Request.URL",
 		"http: no Host in request URL",
+		"http: invalid Host header",
+		"http: nil Request.",
 		"http: Request.ContentLength=",
+		"http: Request.RequestURI can't be set in client requests",
+		`invalid Trailer key "`,
 		"http2: unsupported scheme",
+		"http2: unencrypted HTTP/2 not enabled",
 		"http2: request header list larger than peer's advertised limit",
-		"invalid request :path ",
+		"http2: invalid Upgrade request header: ",
+		"http2: invalid Connection request header: ",
+		"http2: invalid Transfer-Encoding request header: ",
+		"http2: invalid Host header",
+		"http2: idna: ",
+		"http2: invalid :protocol header in non-CONNECT request",
+		"http2: invalid request :path ",
+		"http2: invalid HTTP header ",
+		"http2: invalid HTTP trailer ",
+		`http2: invalid Trailer key "`,
 	} {
 		if strings.HasPrefix(text, prefix) {
 			return true
@@ -147,6 +163,6 @@ var (
 	}
 	exhausted = [...]string{
 		"trying to send message larger than max (",
-		"grpc: message too large (",
+		"grpc: message too large (", // than 4 GB, so no test makes grpc-go say it
 	}
 )

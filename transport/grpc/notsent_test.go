@@ -73,6 +73,7 @@ var notSent = []struct {
 	{name: "metadata with an illegal key", header: []string{"a b", "c"}, code: codes.Internal, anywhere: true},
 	{name: "metadata with an illegal value", header: []string{"a", "\x00"}, code: codes.Internal, anywhere: true},
 	{name: "metadata with an empty key", header: []string{"", "c"}, code: codes.Internal, anywhere: true},
+	{name: "metadata that is more than the server takes", header: []string{"a", strings.Repeat("x", 2000)}, code: codes.Internal},
 	{name: "message that is too large", opts: []grpc.CallOption{grpc.MaxCallSendMsgSize(10)}, request: large(100), code: codes.ResourceExhausted},
 	{name: "request that cannot be encoded", request: "no message", code: codes.Internal},
 }
@@ -99,7 +100,7 @@ func TestNotSent_WhatGRPCItselfFailsWithIsIgnored(t *testing.T) {
 				received.Add(1)
 			}
 		},
-	})
+	}, grpc.MaxHeaderListSize(1000))
 	b := new(permits)
 	opt := cbgrpc.WithGroup(single(b))
 	cc := dial(t, l.Addr().String(), grpc.WithUnaryInterceptor(cbgrpc.UnaryClientInterceptor(opt)),
