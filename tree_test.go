@@ -69,6 +69,8 @@ type (
 	saysYes       struct{}
 	wrapsItself   struct{}
 	wrapsNil      struct{}
+
+	rejectionWithStatus struct{ *breaker.RejectedError }
 )
 
 func (foreignAnswer) Error() string                { return "a foreign answer" }
@@ -101,6 +103,8 @@ func (wrapsItself) Error() string                  { return "wraps itself" }
 func (e wrapsItself) Unwrap() error                { return e }
 func (wrapsNil) Error() string                     { return "wraps nothing" }
 func (wrapsNil) Unwrap() []error                   { return []error{nil, nil} }
+
+func (rejectionWithStatus) GRPCStatus() *status.Status { return status.New(codes.Unavailable, "") }
 
 // leaf is an error that wraps nothing, or an answer, of which nobody asks what it wraps.
 type leaf struct {
@@ -166,6 +170,7 @@ func leaves() []leaf {
 		{&net.AddrError{Err: "invalid port"}, saysIgnored},
 		{rejection(), saysIgnored},
 		{cberrors.NotAllowed(rejection()), saysIgnored},
+		{rejectionWithStatus{rejection()}, saysIgnored},
 		{aegis.ErrNotAllowed, saysIgnored},
 		{breaker.NotSent(kratoserrors.New(401, "", "")), saysIgnored},
 		{badJSON, saysIgnored},

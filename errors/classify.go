@@ -207,6 +207,9 @@ func (t *table) Look(err error) (fault.Verdict, bool) {
 	if fault.IsNil(err) {
 		return fault.Failure, true
 	}
+	if soundness(err) == unsound && fault.Local(err) {
+		return fault.Ignored, true
+	}
 	if v, settled := t.answer(err); settled {
 		return v, true
 	}

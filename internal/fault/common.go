@@ -19,6 +19,9 @@ func Common(err error) (v Verdict, settled bool) {
 	if IsNil(err) {
 		return Failure, true
 	}
+	if Local(err) {
+		return Ignored, true
+	}
 	switch err { //nolint:errorlint // Of unwraps
 	case context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF:
 		return Failure, true
@@ -43,20 +46,22 @@ func Common(err error) (v Verdict, settled bool) {
 			return Ignored, true
 		}
 		return Failure, true
-	case interface{ NotSent() bool }:
-		if e.NotSent() {
-			return Ignored, true
-		}
 	case interface {
 		Timeout() bool
 		Temporary() bool
 	}, syscall.Errno: // of the network, if nothing in it says more
 		return Failure, false
 	}
-	if saysRejected(err) {
-		return Ignored, true
-	}
 	return Unknown, false
+}
+
+// Local reports whether err itself says that its call never left this process: it is a
+// rejection, or marked by breaker.NotSent. That comes before its code, if it has one.
+func Local(err error) bool {
+	if e, ok := err.(interface{ NotSent() bool }); ok && e.NotSent() {
+		return true
+	}
+	return saysRejected(err)
 }
 
 // errNobody is an error that nobody else has.
