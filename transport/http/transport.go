@@ -16,9 +16,12 @@ import (
 	"net/http"
 	"time"
 
+	"google.golang.org/grpc/status"
+
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/errors"
 	"github.com/kratos-breaker/breaker/internal/adapter"
+	"github.com/kratos-breaker/breaker/internal/fault"
 )
 
 var (
@@ -42,10 +45,9 @@ var (
 //
 //   - A response counts by its status, as in [errors.Classify]: 429 is a success,
 //     501 is ignored, and 5xx is a failure. See [WithClassifier] and
-//     [WithResponseClassifier]. A 200 without a body that has a Grpc-Status in its
-//     header counts as the error of gRPC, and with [WithBody] so does any that has one
-//     in its header or trailer; what sits in
-//     the body, as the end of a stream of Connect or of gRPC-Web, is not seen.
+//     [WithResponseClassifier]. A 200 that has a Grpc-Status in its header counts as the
+//     error of gRPC, and with [WithBody] so does one that has it in its trailer; what
+//     sits in the body, as the end of a stream of Connect or of gRPC-Web, is not seen.
 //   - An error counts as [errors.Classify] says: a deadline or a broken connection
 //     is a failure. So is an error of the request's own body, unless the classifier
 //     knows it. What the caller cancels, by the context or by Request.Cancel, is
@@ -199,8 +201,7 @@ func (t *transport) send(c call) (resp *http.Response, err error) {
 
 // resultOf returns what the header of resp says.
 func (c *call) resultOf(resp *http.Response) (r breaker.Result) {
-	// A response of gRPC that has its status in the header has no body.
-	if resp.StatusCode == http.StatusOK && resp.ContentLength == 0 && (c.rule != nil || c.t.response == nil) {
+	if resp.StatusCode == http.StatusOK && (c.rule != nil || c.t.response == nil) {
 		if isGRPC, err := errors.FromGRPCHeader(resp.Header); isGRPC && err != nil {
 			return c.resultOfStatus(err)
 		}
@@ -242,10 +243,18 @@ func (c *call) resultOfError(err error) breaker.Result {
 	return adapter.ResultBy(c.req.Context(), c.blamed(), false, err, classify)
 }
 
-// resultOfStatus returns what the gRPC status of a response says.
+// resultOfStatus returns what the gRPC status of a response says. It is an answer, and
+// so not of grpc-go's own errors from before anything was sent, which are told by their
+// texts.
 func (c *call) resultOfStatus(err error) breaker.Result {
-	r := c.resultOfError(err)
-	r.NotSent = false // the backend says so
+	asked := err
+	if s := status.Convert(err); fault.GRPCNotSent(uint32(s.Code()), s.Message()) {
+		answer := s.Proto()
+		answer.Message = ""
+		asked = status.ErrorProto(answer)
+	}
+	r := c.resultOfError(asked)
+	r.Err, r.NotSent = err, false
 	if r.Outcome != breaker.Success && r.Outcome != breaker.Ignored {
 		r.RetryAfter, _ = errors.RetryAfter(err)
 	}
