@@ -127,8 +127,9 @@ const (
 )
 
 // GRPCNotSent reports whether a gRPC status is one of grpc-go's own, from before
-// anything was sent. A server may say the same of its answer. Between the two, a
-// request that cannot be sent must not count against the backend.
+// anything was sent. A server may say the same of its answer, or pass it on from
+// a client of its own. Between the two, a request that cannot be sent must not count
+// against the backend.
 func GRPCNotSent(code uint32, message string) bool {
 	var prefixes []string
 	switch code {

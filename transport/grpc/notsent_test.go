@@ -205,3 +205,19 @@ func TestNotSent_TwentyOnAHalfOpenBreakerOverADeadBackendLoseNoProbe(t *testing.
 		})
 	}
 }
+
+// As README says: nothing tells them apart.
+func TestNotSent_WhatABackendPassesOnFromAClientOfItsOwnLooksTheSame(t *testing.T) {
+	for _, passedOn := range []error{
+		status.Error(codes.Internal, "grpc: error while marshaling: string field contains invalid UTF-8"),
+		status.Error(codes.Unauthenticated, "transport: per-RPC creds failed due to error: no token"),
+		status.Error(codes.ResourceExhausted, "trying to send message larger than max (8 vs. 4)"),
+	} {
+		l := listen(t)
+		serve(t, l, &backend{unary: func(context.Context, *testgrpc.SimpleRequest) (*testgrpc.SimpleResponse, error) { return nil, passedOn }})
+		b := new(permits)
+		cc := dial(t, l.Addr().String(), grpc.WithUnaryInterceptor(cbgrpc.UnaryClientInterceptor(cbgrpc.WithGroup(single(b)))))
+		require.Equal(t, passedOn.Error(), callUnary(t.Context(), cc).Error())
+		require.Equal(t, []breaker.Outcome{ignored}, b.outcomes())
+	}
+}
