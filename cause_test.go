@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -158,3 +160,32 @@ func (b *told) Acquire() (breaker.Permit, error) { return breaker.NewPermit(b, b
 func (b *told) Settle(_ breaker.Ticket, o breaker.Outcome) { b.result = breaker.Result{Outcome: o} }
 
 func (b *told) SettleResult(_ breaker.Ticket, r breaker.Result) { b.result = r }
+
+// isDeadline is a deadline by its method only.
+type isDeadline struct{}
+
+func (isDeadline) Error() string        { return "the budget is used up" }
+func (isDeadline) Is(target error) bool { return target == context.DeadlineExceeded }
+
+func TestOutcomeOf_WhichCausesOfACancellationAreDeadlines(t *testing.T) {
+	for cause, want := range map[error]breaker.Outcome{
+		context.DeadlineExceeded:                       breaker.Failure,
+		os.ErrDeadlineExceeded:                         breaker.Ignored, // of reading or writing
+		isDeadline{}:                                   breaker.Failure,
+		fmt.Errorf("budget: %w", isDeadline{}):         breaker.Failure,
+		errors.Join(errors.New("plain"), isDeadline{}): breaker.Failure,
+		saysYes{}:    breaker.Ignored,
+		panicsInIs{}: breaker.Ignored,
+		&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}:   breaker.Ignored, // of a sibling
+		&url.Error{Op: "Get", Err: isDeadline{}}:                breaker.Ignored,
+		kratoserrors.New(504, "", "").WithCause(isDeadline{}):   breaker.Ignored,
+		status.FromContextError(context.DeadlineExceeded).Err(): breaker.Ignored,
+	} {
+		for name, call := range everyAdapter {
+			ctx, cancel := context.WithCancelCause(clientContext("/op"))
+			b := &recorder{}
+			_ = call(ctx, b, func() error { cancel(cause); return context.Cause(ctx) })
+			require.Equal(t, []string{want.String()}, b.marks, "%T through %s", cause, name)
+		}
+	}
+}

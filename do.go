@@ -36,6 +36,9 @@ type Option struct {
 //		}
 //		return cberrors.Classify(err)
 //	})
+//
+// If the caller is gone, such an error is ignored: without a code of Kratos or gRPC,
+// nothing tells it from the cause of the cancellation.
 func WithClassifier(c Classifier) Option {
 	if c == nil {
 		panic("breaker: WithClassifier: the classifier is nil")

@@ -54,6 +54,9 @@ type Classifier func(err error) Outcome
 // cancellation. A call whose ctx had ended before it began, and that did not
 // succeed, says nothing: ask ctx before, and settle such a call as ignored.
 //
+// An answer is an error with a code. Without one, as redis.Nil, it is ignored if the
+// caller is gone, whatever c says.
+//
 // What ctx ended with, which net/http returns as the error, is no answer, whatever it
 // is. After a deadline, c is asked about context.DeadlineExceeded in its place. An
 // answer is told from the cause by its pointer; without one, by not being equal.

@@ -42,7 +42,7 @@ var standard = func() *table {
 	}
 	t.http[501] = breaker.Ignored
 	t.http[clientClosedRequest] = breaker.Failure // of somebody between the caller and the backend
-	for code := range t.grpc {
+	for code := range t.grpc {                    // that of OK is never asked
 		t.grpc[code] = breaker.Success
 	}
 	for _, c := range []codes.Code{codes.Unknown, codes.Internal, codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.DataLoss} {
@@ -139,7 +139,8 @@ func NewClassifier(opts ...Option) breaker.Classifier {
 // Success: nil, HTTP status below 500, a business code (any number that is no
 // HTTP status), a gRPC code of the caller's making. Failure: HTTP 5xx and 499; gRPC
 // Unknown, Internal, Unavailable, DeadlineExceeded, Canceled and DataLoss;
-// connections refused, reset, timed out or closed, io.EOF, and any other error.
+// connections refused, reset, timed out or closed, io.EOF, and any other error, as one
+// whose gRPC status is OK.
 // Ignored: what never left the process, see [IsNotSent]; HTTP 501 and gRPC
 // Unimplemented.
 //
@@ -234,7 +235,7 @@ func (t *table) kratos(e fault.Coded) fault.Verdict {
 
 func (t *table) status(s *status.Status) (fault.Verdict, bool) {
 	code := s.Code()
-	if s == nil || code >= grpcCodes {
+	if s == nil || code == codes.OK || code >= grpcCodes {
 		return fault.Unknown, true
 	}
 	if t.reason != nil || code == codes.Unknown {

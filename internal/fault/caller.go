@@ -22,28 +22,36 @@ func Gone(ctx context.Context) bool {
 	return !isDeadline(context.Cause(ctx))
 }
 
-// isDeadline reports whether a cause says that a deadline passed. The error of
+// isDeadline reports whether a cause says that a deadline passed: it is or wraps
+// context.DeadlineExceeded, or an error that says it is by its method Is. The error of
 // another call, which may say so of its own deadline, is no deadline of this one:
-// errgroup cancels what is left with it.
+// errgroup cancels what is left with it. So is os.ErrDeadlineExceeded, which is that of
+// reading or writing.
 func isDeadline(cause error) bool {
-	return cause != nil && Of(cause, deadlines{}) == Success
+	if cause == nil {
+		return false
+	}
+	var d deadlines
+	Of(cause, &d)
+	return d.found
 }
 
-type deadlines struct{}
+// deadlines looks for a deadline, whatever else there is.
+type deadlines struct{ found bool }
 
-func (deadlines) Look(err error) (Verdict, bool) {
+func (d *deadlines) Look(err error) (Verdict, bool) {
 	if IsNil(err) {
 		return Ignored, true
-	}
-	if err == context.DeadlineExceeded { //nolint:errorlint // Of unwraps
-		return Success, true
 	}
 	switch err.(type) { //nolint:errorlint // Of unwraps
 	case *url.Error, *net.OpError, *net.DNSError:
 		return Ignored, true
 	}
-	_, _, isAnswer := answer(err)
-	return Ignored, isAnswer
+	if _, _, isAnswer := answer(err); isAnswer {
+		return Ignored, true
+	}
+	d.found = d.found || says(err, context.DeadlineExceeded)
+	return Ignored, d.found
 }
 
 // Decide returns the outcome of a call with the context ctx that ended with err, by
@@ -102,22 +110,25 @@ func IsCause(ctx context.Context, err error) bool {
 	case context.DeadlineExceeded, context.Canceled: // they say so themselves
 		return false
 	default:
-		return Of(err, &causes{c}) == Success
+		l := causes{cause: c}
+		Of(err, &l)
+		return l.found
 	}
 }
 
 // causes looks for the cause of a context, but not for that of an answer.
-type causes struct{ cause }
+type causes struct {
+	cause
+	found bool
+}
 
 func (c *causes) Look(err error) (Verdict, bool) {
-	switch {
-	case c.has(err):
-		return Success, true
-	case IsNil(err):
-		return Unknown, true
+	c.found = c.found || c.has(err)
+	if c.found || IsNil(err) {
+		return Ignored, true
 	}
 	_, _, isAnswer := answer(err)
-	return Unknown, isAnswer
+	return Ignored, isAnswer
 }
 
 // cause is what a context ended with. There are 10000 comparisons left, at most.

@@ -68,13 +68,17 @@ func Local(err error) bool {
 var errNobody = errors.New("fault: nobody's error")
 
 // saysRejected reports whether err itself is the rejection by a breaker of this
-// process. One that says yes to everything is none.
-func saysRejected(err error) bool {
-	if err == circuitbreaker.ErrNotAllowed { //nolint:errorlint // of one error
+// process.
+func saysRejected(err error) bool { return says(err, circuitbreaker.ErrNotAllowed) }
+
+// says reports whether err itself is target, or says so. One that says yes to
+// everything does not.
+func says(err, target error) bool {
+	if err == target { //nolint:errorlint // of one error
 		return true
 	}
 	e, ok := err.(interface{ Is(error) bool })
-	return ok && !IsNil(err) && e.Is(circuitbreaker.ErrNotAllowed) && !e.Is(errNobody)
+	return ok && !IsNil(err) && e.Is(target) && !e.Is(errNobody)
 }
 
 // Rejected reports whether there is a rejection by a breaker of this process in
