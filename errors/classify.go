@@ -158,6 +158,10 @@ func NewClassifier(opts ...Option) breaker.Classifier {
 // allocation, except Unknown, whose details have to be decoded.
 func Classify(err error) breaker.Outcome { return standard.classify(err) }
 
+// saysNotSent are the codes that grpc-go gives to what it did not send. The texts of the
+// others need no look.
+const saysNotSent = 1<<codes.Internal | 1<<codes.Unauthenticated | 1<<codes.ResourceExhausted
+
 // A verdict is an outcome, or Unknown, which comes before them.
 func verdictOf(o breaker.Outcome) fault.Verdict { return fault.Ignored + fault.Verdict(o) }
 
@@ -243,7 +247,7 @@ func (t *table) status(s *status.Status) (fault.Verdict, bool) {
 			return verdictOf(o), true
 		}
 	}
-	if fault.GRPCNotSent(uint32(code), s.Message()) {
+	if saysNotSent&(1<<code) != 0 && fault.GRPCNotSent(uint32(code), s.Message()) {
 		return fault.Ignored, true
 	}
 	return verdictOf(t.grpc[code]), true
