@@ -108,7 +108,8 @@ func TestOutcomeOf_AnAnswerThatIsNotTheCauseCountsForItself(t *testing.T) {
 		canceled, cancelCause := context.WithCancelCause(t.Context())
 		cancelCause(cause)
 		for _, end := range []error{
-			nil, kratoserrors.NotFound("NO_USER", ""), status.Error(codes.NotFound, ""), foreignAnswer{codes.AlreadyExists},
+			nil, kratoserrors.NotFound("NO_USER", ""), status.Error(codes.NotFound, ""),
+			foreignAnswer{codes.AlreadyExists},
 			cberrors.FromHTTPStatus(403), fmt.Errorf("call: %w", kratoserrors.NotFound("NO_USER", "")),
 			kratoserrors.NotFound("NO_USER", "").WithCause(cause), // an answer's cause is never looked into
 		} {

@@ -73,7 +73,7 @@ var (
 // concrete is Classify for who links Kratos and trusts its errors and gRPC's: by their
 // types, and without a look at panics and nil pointers of others.
 func concrete(err error) breaker.Outcome {
-	switch e := err.(type) { //nolint:errorlint // that is the point
+	switch e := err.(type) {
 	case nil:
 		return success
 	case *kratoserrors.Error:

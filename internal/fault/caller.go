@@ -106,7 +106,7 @@ func IsCause(ctx context.Context, err error) bool {
 	if ctx == nil || ctx.Err() == nil {
 		return false
 	}
-	switch c := causeOf(ctx); c.err {
+	switch c := causeOf(ctx); c.err { //nolint:errorlint // wrapped, it says more
 	case context.DeadlineExceeded, context.Canceled: // they say so themselves
 		return false
 	default:

@@ -96,7 +96,7 @@ func (b *body) read(p []byte) (int, error) {
 // behind it.
 func (b *body) end() {
 	if isGRPC, err := errors.FromGRPCHeader(b.resp.Trailer); isGRPC && err != nil {
-		b.settleAs(breaker.Result{Outcome: breaker.Failure, Err: err}, func() breaker.Result { return b.call.resultOfStatus(err) })
+		b.settleAs(breaker.Result{Outcome: breaker.Failure, Err: err}, func() breaker.Result { return b.call.resultOfStatus(b.resp.Trailer, err) })
 		return
 	}
 	b.settle(breaker.Success, nil)

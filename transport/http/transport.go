@@ -16,12 +16,9 @@ import (
 	"net/http"
 	"time"
 
-	"google.golang.org/grpc/status"
-
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/errors"
 	"github.com/kratos-breaker/breaker/internal/adapter"
-	"github.com/kratos-breaker/breaker/internal/fault"
 )
 
 var (
@@ -203,7 +200,7 @@ func (t *transport) send(c call) (resp *http.Response, err error) {
 func (c *call) resultOf(resp *http.Response) (r breaker.Result) {
 	if resp.StatusCode == http.StatusOK && (c.rule != nil || c.t.response == nil) {
 		if isGRPC, err := errors.FromGRPCHeader(resp.Header); isGRPC && err != nil {
-			return c.resultOfStatus(err)
+			return c.resultOfStatus(resp.Header, err)
 		}
 	}
 	switch classify := c.classifier(); {
@@ -243,17 +240,15 @@ func (c *call) resultOfError(err error) breaker.Result {
 	return adapter.ResultBy(c.req.Context(), c.blamed(), false, err, classify)
 }
 
-// resultOfStatus returns what the gRPC status of a response says. It is an answer, and
-// so not of grpc-go's own errors from before anything was sent, which are told by their
-// texts.
-func (c *call) resultOfStatus(err error) breaker.Result {
-	asked := err
-	if s := status.Convert(err); fault.GRPCNotSent(uint32(s.Code()), s.Message()) {
-		answer := s.Proto()
-		answer.Message = ""
-		asked = status.ErrorProto(answer)
+// resultOfStatus returns what the gRPC status of a response says, which is err and in
+// h. It is an answer, and so none of grpc-go's own errors from before anything was sent,
+// which are told by their texts: one in such words counts by its code alone.
+func (c *call) resultOfStatus(h http.Header, err error) breaker.Result {
+	r := c.resultOfError(err)
+	if r.NotSent {
+		_, withoutText := errors.FromGRPCHeader(http.Header{"Grpc-Status": h["Grpc-Status"]})
+		r = c.resultOfError(withoutText)
 	}
-	r := c.resultOfError(asked)
 	r.Err, r.NotSent = err, false
 	if r.Outcome != breaker.Success && r.Outcome != breaker.Ignored {
 		r.RetryAfter, _ = errors.RetryAfter(err)
