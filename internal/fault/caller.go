@@ -106,14 +106,12 @@ func IsCause(ctx context.Context, err error) bool {
 	if ctx == nil || ctx.Err() == nil {
 		return false
 	}
-	switch c := causeOf(ctx); c.err { //nolint:errorlint // wrapped, it says more
-	case context.DeadlineExceeded, context.Canceled: // they say so themselves
+	l := causes{cause: causeOf(ctx)}
+	if l.err == context.DeadlineExceeded || l.err == context.Canceled { //nolint:errorlint // they say it themselves; wrapped, there may be more
 		return false
-	default:
-		l := causes{cause: c}
-		Of(err, &l)
-		return l.found
 	}
+	Of(err, &l)
+	return l.found
 }
 
 // causes looks for the cause of a context, but not for that of an answer.
