@@ -36,6 +36,9 @@ type Option struct {
 //		}
 //		return cberrors.Classify(err)
 //	})
+//
+// If the caller is gone, such an error is ignored: without a code of Kratos or gRPC,
+// nothing tells it from the cause of the cancellation.
 func WithClassifier(c Classifier) Option {
 	if c == nil {
 		panic("breaker: WithClassifier: the classifier is nil")
@@ -132,11 +135,11 @@ func Do[T any](ctx context.Context, a Acquirer, fn func(context.Context) (T, err
 	result.Err = err
 	blamed := late || fault.Gone(ctx)
 	if ofResult != nil {
-		result.Outcome = fault.Decide(ctx, blamed, err, Success, Ignored, func() Outcome { return ofResult(v, err) })
+		result.Outcome = fault.Decide(ctx, blamed, err, Success, Ignored, func(err error) Outcome { return ofResult(v, err) })
 	} else {
 		result.Outcome = outcomeOf(ctx, blamed, err, o.classify)
 	}
-	result.NotSent = result.Outcome == Ignored && (late || fault.NotSent(err))
+	result.NotSent = result.Outcome == Ignored && (late || fault.NotSent(err) && !fault.IsCause(ctx, err))
 	return v, err
 }
 

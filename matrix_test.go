@@ -138,14 +138,7 @@ var matrixAdapters = []struct {
 		matrixInvoke(ctx, b, nil, during, reply, err)
 	}},
 	{"stream", func(ctx context.Context, b *recorder, during func(), _ int, reply *codedReply, err error) {
-		in := breakergrpc.StreamClientInterceptor(breakergrpc.WithGroup(group.NewGroup(func() *recorder { return b })),
-			breakergrpc.WithClassifier(func(err error) breaker.Outcome { return byCode(reply, err) }))
-		_, _ = in(ctx, &grpc.StreamDesc{}, nil, "/a/b",
-			func(_ context.Context, _ *grpc.StreamDesc, _ *grpc.ClientConn, _ string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-				during()
-				opts[0].(grpc.OnFinishCallOption).OnFinish(err)
-				return openStream{}, nil
-			})
+		matrixStream(ctx, b, nil, during, reply, err)
 	}},
 	{"selector", func(ctx context.Context, b *recorder, during func(), _ int, reply *codedReply, err error) {
 		nodes := selector.NewNodes(selector.WithCircuitBreaker(func() *recorder { return b }),
@@ -198,6 +191,17 @@ func matrixInvoke(ctx context.Context, b *recorder, cc *grpc.ClientConn, during 
 	})
 }
 
+func matrixStream(ctx context.Context, b *recorder, cc *grpc.ClientConn, during func(), reply *codedReply, err error) {
+	in := breakergrpc.StreamClientInterceptor(breakergrpc.WithGroup(group.NewGroup(func() *recorder { return b })),
+		breakergrpc.WithClassifier(func(err error) breaker.Outcome { return byCode(reply, err) }))
+	_, _ = in(ctx, &grpc.StreamDesc{}, cc, "/a/b",
+		func(_ context.Context, _ *grpc.StreamDesc, _ *grpc.ClientConn, _ string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+			during()
+			opts[0].(grpc.OnFinishCallOption).OnFinish(err)
+			return openStream{}, nil
+		})
+}
+
 // readmeOutcome returns what a row of README's table says.
 func readmeOutcome(t *testing.T, row string) string {
 	outcome, _, _ := strings.Cut(readmeRow(t, "how the call ended", row)[3], ", or ")
@@ -239,18 +243,41 @@ func TestMatrix_WhoEndedTheContextAndWhatCameBackCountTheSameThroughEveryAdapter
 			fmt.Fprintln(&table)
 		}
 	}
-	// A connection that its owner closed, which only the interceptors know.
+	matrixOfAClosedConnection(t, &table)
+	t.Log("\n" + table.String())
+}
+
+// matrixOfAClosedConnection writes the rows of a connection that its owner closed, which
+// only the interceptors know.
+func matrixOfAClosedConnection(t *testing.T, table *strings.Builder) {
 	cc, err := grpc.NewClient("passthrough:///nobody", grpc.WithTransportCredentials(insecure.NewCredentials()))
 	require.NoError(t, err)
 	require.NoError(t, cc.Close())
+	interceptors := map[string]func(*recorder, *codedReply, error){
+		"interceptor": func(b *recorder, reply *codedReply, err error) {
+			matrixInvoke(clientContext("/op"), b, cc, func() {}, reply, err)
+		},
+		"stream": func(b *recorder, reply *codedReply, err error) {
+			matrixStream(clientContext("/op"), b, cc, func() {}, reply, err)
+		},
+	}
 	for _, what := range whatEnds {
-		b := &recorder{}
-		matrixInvoke(t.Context(), b, cc, func() {}, &codedReply{what.code}, what.err)
 		want := readmeOutcome(t, what.row)
 		if what.name == "499" || what.name == "gRPC `Canceled`" {
 			want = readmeOutcome(t, "any failure, but the caller had cancelled the call")
 		}
-		require.Equal(t, []string{want}, b.marks, what.name)
+		fmt.Fprintf(table, "| its owner, who closed the connection | %s |", what.name)
+		for _, a := range matrixAdapters {
+			call, knows := interceptors[a.name]
+			if !knows {
+				fmt.Fprint(table, " |")
+				continue
+			}
+			b := &recorder{}
+			call(b, &codedReply{what.code}, what.err)
+			require.Equal(t, []string{want}, b.marks, "%s, %s", what.name, a.name)
+			fmt.Fprintf(table, " %s |", want)
+		}
+		fmt.Fprintln(table)
 	}
-	t.Log("\n" + table.String())
 }

@@ -54,9 +54,17 @@ type Classifier func(err error) Outcome
 // cancellation. A call whose ctx had ended before it began, and that did not
 // succeed, says nothing: ask ctx before, and settle such a call as ignored.
 //
+// An answer is an error with a code. Without one, as redis.Nil, it is ignored if the
+// caller is gone, whatever c says.
+//
+// What ctx ended with, which net/http returns as the error, is no answer, whatever it
+// is. After a deadline, c is asked about context.DeadlineExceeded in its place. An
+// answer is told from the cause by its pointer; without one, by not being equal.
+//
 // Nothing that err does makes it panic, unless c does. It costs a look at ctx, and
 // allocates nothing if err is nil. To find a gRPC status in err, which this package does
-// not link, it uses reflection, which allocates: if c is nil, or the caller is to blame.
+// not link, it uses reflection, which allocates: if c is nil, the caller is to blame, or
+// ctx has ended with a cause.
 func OutcomeOf(ctx context.Context, err error, c Classifier) Outcome {
 	return outcomeOf(ctx, fault.Gone(ctx), err, c)
 }
@@ -65,7 +73,7 @@ func outcomeOf(ctx context.Context, blamed bool, err error, c Classifier) Outcom
 	if c == nil {
 		c = byDefault
 	}
-	return fault.Decide(ctx, blamed, err, Success, Ignored, func() Outcome { return c(err) })
+	return fault.Decide(ctx, blamed, err, Success, Ignored, c)
 }
 
 // byDefault is what an error says to Do.

@@ -599,6 +599,7 @@ func readmeEvents(t *testing.T) map[string][]error {
 			status.Error(codes.Internal, `header key "a" contains value with non-printable ASCII characters`),
 			status.Error(codes.ResourceExhausted, "trying to send message larger than max (8 vs. 4)"),
 		},
+		"an error whose gRPC status is `OK`": {foreignAnswer{codes.OK}, fmt.Errorf("wrapped: %w", foreignAnswer{codes.OK})},
 		"marked by `breaker.NotSent`": {
 			breaker.NotSent(errors.New("no token")), fmt.Errorf("call: %w", breaker.NotSent(kratoserrors.Unauthorized("NO_TOKEN", ""))),
 		},

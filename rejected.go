@@ -128,7 +128,7 @@ func (e *RejectedError) Error() string {
 	}
 	msg += " rejected the call: " + e.reason.String()
 	if e.cause != nil {
-		msg += ": " + e.cause.Error()
+		msg += ": " + fmt.Sprint(e.cause) // which survives a panic of its Error
 	}
 	return msg
 }

@@ -69,6 +69,8 @@ type (
 	saysYes       struct{}
 	wrapsItself   struct{}
 	wrapsNil      struct{}
+
+	rejectionWithStatus struct{ *breaker.RejectedError }
 )
 
 func (foreignAnswer) Error() string                { return "a foreign answer" }
@@ -101,6 +103,8 @@ func (wrapsItself) Error() string                  { return "wraps itself" }
 func (e wrapsItself) Unwrap() error                { return e }
 func (wrapsNil) Error() string                     { return "wraps nothing" }
 func (wrapsNil) Unwrap() []error                   { return []error{nil, nil} }
+
+func (rejectionWithStatus) GRPCStatus() *status.Status { return status.New(codes.Unavailable, "") }
 
 // leaf is an error that wraps nothing, or an answer, of which nobody asks what it wraps.
 type leaf struct {
@@ -145,6 +149,7 @@ func leaves() []leaf {
 		{foreignAnswer{codes.NotFound}, saysSuccess},
 		{foreignAnswer{codes.DataLoss}, saysFailure},
 		{foreignAnswer{99}, nothing},
+		{foreignAnswer{codes.OK}, nothing},
 		{(*net.OpError)(nil), saysFailure},
 		{(*url.Error)(nil), saysFailure},
 		{(*fs.PathError)(nil), saysFailure},
@@ -166,11 +171,14 @@ func leaves() []leaf {
 		{&net.AddrError{Err: "invalid port"}, saysIgnored},
 		{rejection(), saysIgnored},
 		{cberrors.NotAllowed(rejection()), saysIgnored},
+		{rejectionWithStatus{rejection()}, saysIgnored},
 		{aegis.ErrNotAllowed, saysIgnored},
 		{breaker.NotSent(kratoserrors.New(401, "", "")), saysIgnored},
 		{badJSON, saysIgnored},
 		{&url.Error{Op: "parse", Err: io.EOF}, saysIgnored},
 		{errors.New(`net/http: invalid method "A B"`), saysIgnored},
+		{fmt.Errorf("http2: %w", errors.New("invalid Host header")), saysIgnored},
+		{net.UnknownNetworkError("carrier pigeon"), saysIgnored},
 	}
 }
 
@@ -258,37 +266,51 @@ func requireTree(t *testing.T, data []byte) {
 	sameEverywhere(t, want)
 }
 
+// ended says how the context of a call ends while it runs.
+type ended int
+
+const (
+	byNobody ended = iota
+	byCaller
+	byCallerWithCause // the very error that the call then ends with, as over net/http
+	byDeadline        // a deadline, with such a cause
+)
+
 // sameEverywhere requires that the end has the same outcome through everything that
-// settles permits, with a caller who is there and one who leaves.
+// settles permits, whoever ends the context.
 func sameEverywhere(t *testing.T, end leaf) {
-	for _, leaves := range []bool{false, true} {
-		ctx, cancel := context.WithCancel(clientContext("/op"))
-		want := end.says.outcome()
+	for who := byNobody; who <= byDeadline; who++ {
 		seen := map[string]breaker.Outcome{}
 		for name, call := range everyAdapter {
-			ctx, cancelCall := context.WithCancel(ctx)
 			b := &recorder{}
+			ctx, cancel := context.WithCancelCause(clientContext("/op"))
 			got := call(ctx, b, func() error {
-				if leaves {
-					cancelCall()
+				switch who {
+				case byCaller:
+					cancel(nil)
+				case byCallerWithCause:
+					cancel(&url.Error{Op: "Get", URL: "http://sibling", Err: end.err})
+				case byDeadline:
+					cancel(fmt.Errorf("%w: %w", context.DeadlineExceeded, end.err))
 				}
 				return end.err
 			})
-			cancelCall()
+			cancel(nil)
 			require.True(t, same(got, end.err), "%s changed the error", name)
 			require.Len(t, b.marks, 1, name)
 			seen[name] = outcomeOf(b.marks[0])
-			if !leaves {
-				require.Equal(t, want, seen[name], "%s: %T", name, end.err)
-			}
 		}
 		for name, o := range seen {
-			require.Equal(t, seen["Do"], o, "%s, %v: %T", name, leaves, end.err)
+			require.Equal(t, seen["Do"], o, "%s, %v: %T", name, who, end.err)
 		}
-		if leaves && want != breaker.Success {
-			require.Equal(t, breaker.Ignored, seen["Do"])
+		switch got, want := seen["Do"], end.says.outcome(); {
+		case who == byNobody:
+			require.Equal(t, want, got, "%T", end.err)
+		case who == byCaller && want != breaker.Success, who == byCallerWithCause:
+			require.Equal(t, breaker.Ignored, got, "%T", end.err)
+		case who == byDeadline:
+			require.Equal(t, breaker.Failure, got, "%T", end.err)
 		}
-		cancel()
 	}
 }
 

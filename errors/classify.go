@@ -42,7 +42,7 @@ var standard = func() *table {
 	}
 	t.http[501] = breaker.Ignored
 	t.http[clientClosedRequest] = breaker.Failure // of somebody between the caller and the backend
-	for code := range t.grpc {
+	for code := range t.grpc {                    // that of OK is never asked
 		t.grpc[code] = breaker.Success
 	}
 	for _, c := range []codes.Code{codes.Unknown, codes.Internal, codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.DataLoss} {
@@ -139,7 +139,8 @@ func NewClassifier(opts ...Option) breaker.Classifier {
 // Success: nil, HTTP status below 500, a business code (any number that is no
 // HTTP status), a gRPC code of the caller's making. Failure: HTTP 5xx and 499; gRPC
 // Unknown, Internal, Unavailable, DeadlineExceeded, Canceled and DataLoss;
-// connections refused, reset, timed out or closed, io.EOF, and any other error.
+// connections refused, reset, timed out or closed, io.EOF, and any other error, as one
+// whose gRPC status is OK.
 // Ignored: what never left the process, see [IsNotSent]; HTTP 501 and gRPC
 // Unimplemented.
 //
@@ -156,6 +157,10 @@ func NewClassifier(opts ...Option) breaker.Classifier {
 // A Kratos or gRPC error that is not wrapped takes a few nanoseconds and no
 // allocation, except Unknown, whose details have to be decoded.
 func Classify(err error) breaker.Outcome { return standard.classify(err) }
+
+// saysNotSent are the codes that grpc-go gives to what it did not send. The texts of the
+// others need no look.
+const saysNotSent = 1<<codes.Internal | 1<<codes.Unauthenticated | 1<<codes.ResourceExhausted
 
 // A verdict is an outcome, or Unknown, which comes before them.
 func verdictOf(o breaker.Outcome) fault.Verdict { return fault.Ignored + fault.Verdict(o) }
@@ -207,6 +212,9 @@ func (t *table) Look(err error) (fault.Verdict, bool) {
 	if fault.IsNil(err) {
 		return fault.Failure, true
 	}
+	if soundness(err) == unsound && fault.Local(err) {
+		return fault.Ignored, true
+	}
 	if v, settled := t.answer(err); settled {
 		return v, true
 	}
@@ -231,7 +239,7 @@ func (t *table) kratos(e fault.Coded) fault.Verdict {
 
 func (t *table) status(s *status.Status) (fault.Verdict, bool) {
 	code := s.Code()
-	if s == nil || code >= grpcCodes {
+	if s == nil || code == codes.OK || code >= grpcCodes {
 		return fault.Unknown, true
 	}
 	if t.reason != nil || code == codes.Unknown {
@@ -239,7 +247,7 @@ func (t *table) status(s *status.Status) (fault.Verdict, bool) {
 			return verdictOf(o), true
 		}
 	}
-	if fault.GRPCNotSent(uint32(code), s.Message()) {
+	if saysNotSent&(1<<code) != 0 && fault.GRPCNotSent(uint32(code), s.Message()) {
 		return fault.Ignored, true
 	}
 	return verdictOf(t.grpc[code]), true

@@ -79,7 +79,7 @@ func TestClassify_AKratosErrorWithAnotherNumberIsABusinessError(t *testing.T) {
 
 func TestClassify_AGRPCErrorCountsByItsCode(t *testing.T) {
 	for code, want := range map[codes.Code]breaker.Outcome{
-		codes.OK: success, codes.Canceled: failure, codes.Unknown: failure, codes.InvalidArgument: success,
+		codes.OK: failure, codes.Canceled: failure, codes.Unknown: failure, codes.InvalidArgument: success,
 		codes.DeadlineExceeded: failure, codes.NotFound: success, codes.AlreadyExists: success,
 		codes.PermissionDenied: success, codes.ResourceExhausted: success, codes.FailedPrecondition: success,
 		codes.Aborted: success, codes.OutOfRange: success, codes.Unimplemented: ignored, codes.Internal: failure,
@@ -321,12 +321,19 @@ func TestClassify_ATypedNilIsAFailure(t *testing.T) {
 	require.Equal(t, failure, errors.NewClassifier(errors.WithReason(ignored, ""))(missing))
 }
 
-// gRPC itself takes an error whose status is nil for an Unknown.
+// gRPC itself takes an error whose status is nil for an Unknown, and makes none whose
+// status is OK. Who says so has failed, and does not say at what.
 func TestClassify_AnErrorWithoutAStatusIsAFailure(t *testing.T) {
 	err := statusError{nil}
 	require.Equal(t, codes.Unknown, status.Code(status.Convert(err).Err()))
 	for _, w := range wrappings {
 		require.Equal(t, failure, errors.Classify(w.wrap(err)), w.name)
+	}
+	require.NoError(t, status.Error(codes.OK, ""))
+	ok := statusError{status.New(codes.OK, "")}
+	for _, w := range wrappings {
+		require.Equal(t, failure, errors.Classify(w.wrap(ok)), w.name)
+		require.Equal(t, ignored, errors.NewClassifier(errors.WithOther(ignored))(w.wrap(ok)), w.name)
 	}
 }
 

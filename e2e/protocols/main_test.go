@@ -1,5 +1,6 @@
 // Package protocols_test runs the adapters under what is not Kratos: the interop client
-// of grpc-go, Connect over HTTP/1.1 and HTTP/2, and go-kit.
+// of grpc-go, Connect over HTTP/1.1 and HTTP/2, the HTTP/2 of golang.org/x/net, and
+// go-kit.
 package protocols_test
 
 import (

@@ -125,14 +125,14 @@ func Result(ctx context.Context, late bool, err error, classify breaker.Classifi
 	if classify == nil {
 		classify = errors.Classify
 	}
-	return ResultBy(ctx, late || fault.Gone(ctx), late, err, func() breaker.Outcome { return classify(err) })
+	return ResultBy(ctx, late || fault.Gone(ctx), late, err, classify)
 }
 
-// ResultBy is [Result] for an outcome that ask knows, of a call whose caller is to
+// ResultBy is [Result] for outcomes that ask knows, of a call whose caller is to
 // blame or not.
-func ResultBy(ctx context.Context, blamed, late bool, err error, ask func() breaker.Outcome) breaker.Result {
+func ResultBy(ctx context.Context, blamed, late bool, err error, ask func(error) breaker.Outcome) breaker.Result {
 	r := breaker.Result{Err: err, Outcome: fault.Decide(ctx, blamed, err, breaker.Success, breaker.Ignored, ask)}
-	r.NotSent = r.Outcome == breaker.Ignored && (late || errors.IsNotSent(err))
+	r.NotSent = r.Outcome == breaker.Ignored && (late || fault.NotSent(err) && !fault.IsCause(ctx, err))
 	return r
 }
 

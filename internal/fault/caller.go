@@ -22,40 +22,57 @@ func Gone(ctx context.Context) bool {
 	return !isDeadline(context.Cause(ctx))
 }
 
-// isDeadline reports whether a cause says that a deadline passed. The error of
+// isDeadline reports whether a cause says that a deadline passed: it is or wraps
+// context.DeadlineExceeded, or an error that says it is by its method Is. The error of
 // another call, which may say so of its own deadline, is no deadline of this one:
-// errgroup cancels what is left with it.
+// errgroup cancels what is left with it. So is os.ErrDeadlineExceeded, which is that of
+// reading or writing.
 func isDeadline(cause error) bool {
-	return cause != nil && Of(cause, deadlines{}) == Success
+	if cause == nil {
+		return false
+	}
+	var d deadlines
+	Of(cause, &d)
+	return d.found
 }
 
-type deadlines struct{}
+// deadlines looks for a deadline, whatever else there is.
+type deadlines struct{ found bool }
 
-func (deadlines) Look(err error) (Verdict, bool) {
+func (d *deadlines) Look(err error) (Verdict, bool) {
 	if IsNil(err) {
 		return Ignored, true
-	}
-	if err == context.DeadlineExceeded { //nolint:errorlint // Of unwraps
-		return Success, true
 	}
 	switch err.(type) { //nolint:errorlint // Of unwraps
 	case *url.Error, *net.OpError, *net.DNSError:
 		return Ignored, true
 	}
-	_, _, isAnswer := answer(err)
-	return Ignored, isAnswer
+	if _, _, isAnswer := answer(err); isAnswer {
+		return Ignored, true
+	}
+	d.found = d.found || says(err, context.DeadlineExceeded)
+	return Ignored, d.found
 }
 
-// Decide returns the outcome of a call with the context ctx that ended with err,
-// which ask knows. If its caller is to blame, all but a success is ignored, and ask
-// is asked only about an answer of the backend: what a cancellation means is not for
-// it to say.
-func Decide[O comparable](ctx context.Context, blamed bool, err error, success, ignored O, ask func() O) O {
+// Decide returns the outcome of a call with the context ctx that ended with err, by
+// what ask says of an error. If its caller is to blame, all but a success is ignored,
+// and ask is asked only about an answer of the backend: what a cancellation means is
+// not for it to say. If ctx ended by a deadline, and err is its cause, ask is asked
+// about context.DeadlineExceeded.
+//
+// An answer that is the cause, or in it, is none of the backend's: net/http fails a
+// call with the cause of its context, which may be the answer of another backend. By
+// a pointer the two are told apart. Values that are equal cannot be, nor can two of a
+// type that == does not take: they count as the cause.
+func Decide[O comparable](ctx context.Context, blamed bool, err error, success, ignored O, ask func(error) O) O {
 	if !blamed {
-		return ask()
+		if err != nil && IsCause(ctx, err) {
+			err = context.DeadlineExceeded
+		}
+		return ask(err)
 	}
-	if err == nil || Of(err, answers{}) == Success && !hasCause(ctx, err) {
-		if ask() == success {
+	if err == nil || Of(err, &answers{causeOf(ctx)}) == Success {
+		if ask(err) == success {
 			return success
 		}
 	}
@@ -63,11 +80,10 @@ func Decide[O comparable](ctx context.Context, blamed bool, err error, success, 
 }
 
 // answers looks for an answer of the backend that is more than the word that the
-// call was cancelled. What net/http wraps is none, but may be the cause of the
-// cancellation, which may be the answer of another backend.
-type answers struct{}
+// call was cancelled. What net/http wraps is none.
+type answers struct{ cause }
 
-func (answers) Look(err error) (Verdict, bool) {
+func (a *answers) Look(err error) (Verdict, bool) {
 	if IsNil(err) {
 		return Unknown, true
 	}
@@ -78,19 +94,55 @@ func (answers) Look(err error) (Verdict, bool) {
 	switch {
 	case !ok:
 		return Unknown, false
-	case grpc && code == grpcCanceled, !grpc && code == clientClosedRequest:
+	case grpc && code == grpcCanceled, !grpc && code == clientClosedRequest, a.has(err):
 		return Unknown, true
 	}
 	return Success, true
 }
 
-// hasCause reports whether what ctx was cancelled with is in err, by its address.
-func hasCause(ctx context.Context, err error) bool {
-	cause := reflect.ValueOf(context.Cause(ctx))
-	return cause.Kind() == reflect.Pointer && Find(err, func(err error) bool {
-		v := reflect.ValueOf(err)
-		return v.Kind() == reflect.Pointer && v.Type() == cause.Type() && v.Pointer() == cause.Pointer()
-	})
+// IsCause reports whether ctx has ended, and err is or wraps what it ended with. What
+// err says is then not said of the call.
+func IsCause(ctx context.Context, err error) bool {
+	if ctx == nil || ctx.Err() == nil {
+		return false
+	}
+	l := causes{cause: causeOf(ctx)}
+	if l.err == context.DeadlineExceeded || l.err == context.Canceled { //nolint:errorlint // they say it themselves; wrapped, there may be more
+		return false
+	}
+	Of(err, &l)
+	return l.found
+}
+
+// causes looks for the cause of a context, but not for that of an answer.
+type causes struct {
+	cause
+	found bool
+}
+
+func (c *causes) Look(err error) (Verdict, bool) {
+	c.found = c.found || c.has(err)
+	if c.found || IsNil(err) {
+		return Ignored, true
+	}
+	_, _, isAnswer := answer(err)
+	return Ignored, isAnswer
+}
+
+// cause is what a context ended with. There are 10000 comparisons left, at most.
+type cause struct {
+	err  error
+	left int
+}
+
+func causeOf(ctx context.Context) cause { return cause{context.Cause(ctx), 10 * maxErrors} }
+
+// has reports whether err is, or is in, the cause.
+func (c *cause) has(err error) bool {
+	return find(c.err, func(part error) bool {
+		v := reflect.ValueOf(part)
+		return v.Type() == reflect.TypeOf(err) && (!v.Comparable() || part == err) //nolint:errorlint // find unwraps
+	}, 0, &c.left)
 }
 
 const clientClosedRequest = 499 // nginx' and Kratos' word for a cancelled call

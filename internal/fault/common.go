@@ -19,6 +19,9 @@ func Common(err error) (v Verdict, settled bool) {
 	if IsNil(err) {
 		return Failure, true
 	}
+	if Local(err) {
+		return Ignored, true
+	}
 	switch err { //nolint:errorlint // Of unwraps
 	case context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF:
 		return Failure, true
@@ -31,6 +34,8 @@ func Common(err error) (v Verdict, settled bool) {
 		return Unknown, false // what net/http wraps says more
 	case *json.MarshalerError, *json.UnsupportedTypeError, *json.UnsupportedValueError:
 		return Ignored, true
+	case net.UnknownNetworkError:
+		return Ignored, true
 	case *net.AddrError:
 		if e.Err == "no suitable address found" { // among those that DNS knows
 			return Failure, true
@@ -41,33 +46,39 @@ func Common(err error) (v Verdict, settled bool) {
 			return Ignored, true
 		}
 		return Failure, true
-	case interface{ NotSent() bool }:
-		if e.NotSent() {
-			return Ignored, true
-		}
 	case interface {
 		Timeout() bool
 		Temporary() bool
 	}, syscall.Errno: // of the network, if nothing in it says more
 		return Failure, false
 	}
-	if saysRejected(err) {
-		return Ignored, true
-	}
 	return Unknown, false
+}
+
+// Local reports whether err itself says that its call never left this process: it is a
+// rejection, or marked by breaker.NotSent. That comes before its code, if it has one.
+func Local(err error) bool {
+	if e, ok := err.(interface{ NotSent() bool }); ok && e.NotSent() {
+		return true
+	}
+	return saysRejected(err)
 }
 
 // errNobody is an error that nobody else has.
 var errNobody = errors.New("fault: nobody's error")
 
 // saysRejected reports whether err itself is the rejection by a breaker of this
-// process. One that says yes to everything is none.
-func saysRejected(err error) bool {
-	if err == circuitbreaker.ErrNotAllowed { //nolint:errorlint // of one error
+// process.
+func saysRejected(err error) bool { return says(err, circuitbreaker.ErrNotAllowed) }
+
+// says reports whether err itself is target, or says so. One that says yes to
+// everything does not.
+func says(err, target error) bool {
+	if err == target { //nolint:errorlint // of one error
 		return true
 	}
 	e, ok := err.(interface{ Is(error) bool })
-	return ok && !IsNil(err) && e.Is(circuitbreaker.ErrNotAllowed) && !e.Is(errNobody)
+	return ok && !IsNil(err) && e.Is(target) && !e.Is(errNobody)
 }
 
 // Rejected reports whether there is a rejection by a breaker of this process in
@@ -85,10 +96,24 @@ func turnedDown(text string) bool {
 		"net/http: invalid method ",
 		"net/http: can't write control character in Request.URL",
 		"http: no Host in request URL",
+		"http: invalid Host header",
+		"http: nil Request.",
 		"http: Request.ContentLength=",
+		"http: Request.RequestURI can't be set in client requests",
+		`invalid Trailer key "`,
 		"http2: unsupported scheme",
+		"http2: unencrypted HTTP/2 not enabled",
 		"http2: request header list larger than peer's advertised limit",
-		"invalid request :path ",
+		"http2: invalid Upgrade request header: ",
+		"http2: invalid Connection request header: ",
+		"http2: invalid Transfer-Encoding request header: ",
+		"http2: invalid Host header",
+		"http2: idna: ",
+		"http2: invalid :protocol header in non-CONNECT request",
+		"http2: invalid request :path ",
+		"http2: invalid HTTP header ",
+		"http2: invalid HTTP trailer ",
+		`http2: invalid Trailer key "`,
 	} {
 		if strings.HasPrefix(text, prefix) {
 			return true
@@ -106,8 +131,9 @@ const (
 )
 
 // GRPCNotSent reports whether a gRPC status is one of grpc-go's own, from before
-// anything was sent. A server may say the same of its answer. Between the two, a
-// request that cannot be sent must not count against the backend.
+// anything was sent. A server may say the same of its answer, or pass it on from
+// a client of its own. Between the two, a request that cannot be sent must not count
+// against the backend.
 func GRPCNotSent(code uint32, message string) bool {
 	var prefixes []string
 	switch code {
@@ -147,6 +173,6 @@ var (
 	}
 	exhausted = [...]string{
 		"trying to send message larger than max (",
-		"grpc: message too large (",
+		"grpc: message too large (", // than 4 GB, so no test makes grpc-go say it
 	}
 )

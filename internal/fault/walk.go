@@ -3,7 +3,11 @@
 // and nothing that they wrap makes it run for long.
 package fault
 
-import "reflect"
+import (
+	"fmt"
+	"io"
+	"reflect"
+)
 
 // Verdict is what an error says. Of several, the greatest counts.
 type Verdict uint8
@@ -67,7 +71,7 @@ func (w *walk) of(err error, depth int) Verdict {
 			}
 			return best
 		}
-		if inner == nil && turnedDown(text(err)) {
+		if (inner == nil || hasText(err)) && turnedDown(text(err)) {
 			return Ignored
 		}
 		err = inner
@@ -154,6 +158,12 @@ func unwrap(err error) (several []error, one error) {
 	}
 	return nil, nil
 }
+
+var wrapping = reflect.TypeOf(fmt.Errorf("%w", io.EOF))
+
+// hasText reports whether err, which wraps another, is made by fmt.Errorf, as those of
+// net/http are. It has its text; that of others may take long to make.
+func hasText(err error) bool { return reflect.TypeOf(err) == wrapping }
 
 // text returns the text of err, or "" if it has none.
 func text(err error) (s string) {

@@ -4,8 +4,11 @@ import (
 	"context"
 	"testing"
 
+	aegis "github.com/go-kratos/aegis/circuitbreaker"
 	kratoserrors "github.com/go-kratos/kratos/v2/errors"
 	"github.com/go-kratos/kratos/v2/middleware"
+	kratoscb "github.com/go-kratos/kratos/v2/middleware/circuitbreaker"
+	"github.com/go-kratos/kratos/v2/transport"
 	"github.com/stretchr/testify/require"
 
 	"github.com/kratos-breaker/breaker"
@@ -85,6 +88,17 @@ func TestWithReplyClassifier_KnowsTheCodeInTheReply(t *testing.T) {
 }
 
 // What somebody does to the sentinel is no business of callers.
+// Kratos' own middleware rejects with the error that a backend sends of its breaker, and
+// nothing in it tells the two apart.
+func TestNotSent_ARejectionByKratosOwnMiddlewareIsAFailure(t *testing.T) {
+	inner := kratoscb.Client(kratoscb.WithCircuitBreaker(func() aegis.CircuitBreaker { return &breakertest.Trio{Rejection: aegis.ErrNotAllowed} }))
+	b := circuit.NewBreaker()
+	_, err := circuitbreaker.Client(circuitbreaker.WithGroup(single(b)))(
+		inner(func(context.Context, any) (any, error) { panic("it was called") }))(transport.NewClientContext(t.Context(), &benchTransport{operation: "/op"}), nil)
+	require.ErrorIs(t, err, kratoscb.ErrNotAllowed)
+	breakertest.RequireTotals(t, b, breaker.Totals{Failure: 1})
+}
+
 func TestErrNotAllowed_NobodyCanChangeARejection(t *testing.T) {
 	defer func() { circuitbreaker.ErrNotAllowed.Code = 503 }()
 	circuitbreaker.ErrNotAllowed.Code = 200

@@ -95,9 +95,11 @@ func WithFallback(f func(ctx context.Context, req any, rejected error) (any, err
 }
 
 // WithRejection makes the error of a rejected call with f, so that it is of the
-// caller's own kind; the default is NotAllowed of package errors. Wrap the
-// rejection, or give it as the cause: then other breakers around this one know
-// that nothing was sent. It panics if f is nil.
+// caller's own kind; the default is NotAllowed of package errors. Other breakers
+// around this one know that nothing was sent if it wraps the rejection and has no code
+// of Kratos or gRPC, if it embeds the rejection, or if it has the code 503, the reason
+// CIRCUITBREAKER and the rejection as its cause. An error with another code counts by
+// that, whatever its cause: mark it with breaker.NotSent. It panics if f is nil.
 func WithRejection(f func(*breaker.RejectedError) error) Option {
 	if f == nil {
 		panic("endpoint: WithRejection: the function is nil")
@@ -187,7 +189,7 @@ func (o *options) resultOf(ctx context.Context, late bool, req, reply any, err e
 	case rule != nil:
 		return adapter.Result(ctx, late, err, rule)
 	case o.reply != nil:
-		return adapter.ResultBy(ctx, late || adapter.Gone(ctx), late, err, func() breaker.Outcome { return o.reply(ctx, req, reply, err) })
+		return adapter.ResultBy(ctx, late || adapter.Gone(ctx), late, err, func(err error) breaker.Outcome { return o.reply(ctx, req, reply, err) })
 	}
 	return adapter.Result(ctx, late, err, o.classify)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	aegis "github.com/go-kratos/aegis/circuitbreaker"
+	kratoserrors "github.com/go-kratos/kratos/v2/errors"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc/codes"
@@ -173,6 +174,58 @@ func TestWithRejection_MakesTheErrorOfTheCallersKind(t *testing.T) {
 		}))(mustNotBeCalled)(t.Context(), "a")
 	require.NoError(t, err)
 	require.Equal(t, "instead of a", reply)
+}
+
+// codedRejection is a rejection with a code of its own.
+type codedRejection struct {
+	*breaker.RejectedError
+	code int32
+}
+
+func (e codedRejection) GetCode() int32  { return e.code }
+func (codedRejection) GetReason() string { return "BUSY" }
+
+// statusRejection is one with a status.
+type statusRejection struct{ *breaker.RejectedError }
+
+func (statusRejection) GRPCStatus() *status.Status {
+	return status.New(codes.ResourceExhausted, "busy")
+}
+
+func TestWithRejection_ABreakerAroundItKnowsWhichErrorsSayThatNothingWasSent(t *testing.T) {
+	for name, row := range map[string]struct {
+		make func(r *breaker.RejectedError) error
+		want breaker.Outcome
+	}{
+		"wrapped": {func(r *breaker.RejectedError) error { return fmt.Errorf("busy: %w", r) }, breaker.Ignored},
+		"the cause of Kratos' 503 CIRCUITBREAKER": {func(r *breaker.RejectedError) error { return kratoserrors.New(503, "CIRCUITBREAKER", "").WithCause(r) }, breaker.Ignored},
+		"embedded, with a code":                   {func(r *breaker.RejectedError) error { return codedRejection{r, 429} }, breaker.Ignored},
+		"embedded, with a status":                 {func(r *breaker.RejectedError) error { return statusRejection{r} }, breaker.Ignored},
+		"the cause of another code":               {func(r *breaker.RejectedError) error { return kratoserrors.New(503, "BUSY", "").WithCause(r) }, breaker.Failure},
+		"the cause of another code, and marked": {func(r *breaker.RejectedError) error {
+			return breaker.NotSent(kratoserrors.New(503, "BUSY", "").WithCause(r))
+		}, breaker.Ignored},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inner := endpoint.New[handler](byRequest, endpoint.WithRejection(row.make), endpoint.WithCircuitBreaker(func() aegis.CircuitBreaker {
+				return &breakertest.Trio{Rejection: aegis.ErrNotAllowed}
+			}))(mustNotBeCalled)
+			_, err := inner(t.Context(), "a")
+			require.Equal(t, row.want == breaker.Ignored, cberrors.IsNotSent(err))
+			for _, opts := range [][]endpoint.Option{nil, {endpoint.WithClassifier(cberrors.NewClassifier(cberrors.WithReason(breaker.Failure, "BUSY"), cberrors.WithOverload()))}} {
+				outer := sre.NewBreaker()
+				_, _ = endpoint.New[handler](byRequest, append(opts, endpoint.WithGroup(single(outer)))...)(inner)(t.Context(), "a")
+				want := breaker.Totals{Ignored: 1}
+				if row.want == breaker.Failure {
+					want = breaker.Totals{Failure: 1}
+				}
+				breakertest.RequireTotals(t, outer, want)
+			}
+			outer := sre.NewBreaker()
+			_ = breaker.Run(t.Context(), outer, func(ctx context.Context) error { _, err := inner(ctx, "a"); return err })
+			require.Equal(t, row.want == breaker.Ignored, outer.Snapshot().Totals.Ignored == 1)
+		})
+	}
 }
 
 func TestWithNotSent_KnowsFromTheContext(t *testing.T) {

@@ -206,7 +206,7 @@ func UnaryClientInterceptor(opts ...Option) grpc.UnaryClientInterceptor {
 		}
 		var result breaker.Result
 		if rule == nil && o.reply != nil {
-			result = resultOf(ctx, late, cc, err, func() breaker.Outcome { return o.reply(ctx, req, reply, err) })
+			result = resultOf(ctx, late, cc, err, func(err error) breaker.Outcome { return o.reply(ctx, req, reply, err) })
 		} else {
 			result = resultOfError(ctx, late, cc, err, o.classifier(rule))
 		}
@@ -222,10 +222,10 @@ func resultOfError(ctx context.Context, late bool, cc *grpc.ClientConn, err erro
 	if classify == nil {
 		classify = errors.Classify
 	}
-	return resultOf(ctx, late, cc, err, func() breaker.Outcome { return classify(err) })
+	return resultOf(ctx, late, cc, err, classify)
 }
 
-func resultOf(ctx context.Context, late bool, cc *grpc.ClientConn, err error, ask func() breaker.Outcome) breaker.Result {
+func resultOf(ctx context.Context, late bool, cc *grpc.ClientConn, err error, ask func(error) breaker.Outcome) breaker.Result {
 	blamed := late || adapter.Gone(ctx) || closedByOwner(cc, err)
 	r := adapter.ResultBy(ctx, blamed, late, err, ask)
 	if r.Outcome != breaker.Success && r.Outcome != breaker.Ignored {

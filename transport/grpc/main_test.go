@@ -202,9 +202,9 @@ func listen(t *testing.T) net.Listener {
 }
 
 // serve runs a server until the end of the test.
-func serve(t *testing.T, l net.Listener, b *backend) *grpc.Server {
+func serve(t *testing.T, l net.Listener, b *backend, opts ...grpc.ServerOption) *grpc.Server {
 	t.Helper()
-	s := grpc.NewServer()
+	s := grpc.NewServer(opts...)
 	testgrpc.RegisterTestServiceServer(s, b)
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(l) }()

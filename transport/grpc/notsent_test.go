@@ -73,6 +73,7 @@ var notSent = []struct {
 	{name: "metadata with an illegal key", header: []string{"a b", "c"}, code: codes.Internal, anywhere: true},
 	{name: "metadata with an illegal value", header: []string{"a", "\x00"}, code: codes.Internal, anywhere: true},
 	{name: "metadata with an empty key", header: []string{"", "c"}, code: codes.Internal, anywhere: true},
+	{name: "metadata that is more than the server takes", header: []string{"a", strings.Repeat("x", 2000)}, code: codes.Internal},
 	{name: "message that is too large", opts: []grpc.CallOption{grpc.MaxCallSendMsgSize(10)}, request: large(100), code: codes.ResourceExhausted},
 	{name: "request that cannot be encoded", request: "no message", code: codes.Internal},
 }
@@ -99,7 +100,7 @@ func TestNotSent_WhatGRPCItselfFailsWithIsIgnored(t *testing.T) {
 				received.Add(1)
 			}
 		},
-	})
+	}, grpc.MaxHeaderListSize(1000))
 	b := new(permits)
 	opt := cbgrpc.WithGroup(single(b))
 	cc := dial(t, l.Addr().String(), grpc.WithUnaryInterceptor(cbgrpc.UnaryClientInterceptor(opt)),
@@ -202,5 +203,21 @@ func TestNotSent_TwentyOnAHalfOpenBreakerOverADeadBackendLoseNoProbe(t *testing.
 			require.Equal(t, codes.Unavailable, status.Code(callUnary(t.Context(), cc)))
 			require.Equal(t, breaker.Open, b.Snapshot().State, "the next call is the probe")
 		})
+	}
+}
+
+// As README says: nothing tells them apart.
+func TestNotSent_WhatABackendPassesOnFromAClientOfItsOwnLooksTheSame(t *testing.T) {
+	for _, passedOn := range []error{
+		status.Error(codes.Internal, "grpc: error while marshaling: string field contains invalid UTF-8"),
+		status.Error(codes.Unauthenticated, "transport: per-RPC creds failed due to error: no token"),
+		status.Error(codes.ResourceExhausted, "trying to send message larger than max (8 vs. 4)"),
+	} {
+		l := listen(t)
+		serve(t, l, &backend{unary: func(context.Context, *testgrpc.SimpleRequest) (*testgrpc.SimpleResponse, error) { return nil, passedOn }})
+		b := new(permits)
+		cc := dial(t, l.Addr().String(), grpc.WithUnaryInterceptor(cbgrpc.UnaryClientInterceptor(cbgrpc.WithGroup(single(b)))))
+		require.Equal(t, passedOn.Error(), callUnary(t.Context(), cc).Error())
+		require.Equal(t, []breaker.Outcome{ignored}, b.outcomes())
 	}
 }

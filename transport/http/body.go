@@ -95,11 +95,9 @@ func (b *body) read(p []byte) (int, error) {
 // end settles the call at the end of the body, which may have the status of gRPC
 // behind it.
 func (b *body) end() {
-	for _, h := range []http.Header{b.resp.Trailer, b.resp.Header} {
-		if isGRPC, err := errors.FromGRPCHeader(h); isGRPC && err != nil {
-			b.settleAs(breaker.Result{Outcome: breaker.Failure, Err: err}, func() breaker.Result { return b.call.resultOfStatus(err) })
-			return
-		}
+	if isGRPC, err := errors.FromGRPCHeader(b.resp.Trailer); isGRPC && err != nil {
+		b.settleAs(breaker.Result{Outcome: breaker.Failure, Err: err}, func() breaker.Result { return b.call.resultOfStatus(b.resp.Trailer, err) })
+		return
 	}
 	b.settle(breaker.Success, nil)
 }

@@ -9,9 +9,13 @@ import (
 	"testing"
 	"time"
 
+	kratoserrors "github.com/go-kratos/kratos/v2/errors"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/kratos-breaker/breaker"
+	cberrors "github.com/kratos-breaker/breaker/errors"
 	breakerhttp "github.com/kratos-breaker/breaker/transport/http"
 )
 
@@ -89,5 +93,41 @@ func TestCancel_WhateverTheCauseIs(t *testing.T) {
 			want = breaker.Failure
 		}
 		b.requireOnly(t, want)
+	}
+}
+
+// net/http fails with the cause of a deadline, too, and that may look like an answer.
+func TestRegression_TheCauseOfADeadlineWasTakenForAnAnswer(t *testing.T) {
+	for _, w := range wires {
+		t.Run(w.name, func(t *testing.T) {
+			base, url := w.start(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/body" {
+					rw.(http.Flusher).Flush()
+				}
+				<-r.Context().Done()
+			}))
+			defer base.CloseIdleConnections()
+			for _, cause := range []error{
+				kratoserrors.New(408, "", ""), kratoserrors.New(501, "", ""), cberrors.FromHTTPStatus(404), status.Error(codes.NotFound, ""),
+				cberrors.NotAllowed(rejection()),
+			} {
+				for _, path := range []string{"/header", "/body"} {
+					ctx, cancel := context.WithTimeoutCause(t.Context(), 20*time.Millisecond, cause)
+					defer cancel()
+					b := &permits{}
+					resp, err := breakerhttp.NewTransport(base, with(b), breakerhttp.WithBody()).RoundTrip(request(ctx, t, http.MethodGet, url+path, nil))
+					if err == nil {
+						_, err = io.ReadAll(resp.Body)
+						_ = resp.Body.Close()
+					}
+					require.Error(t, err)
+					if b.asked() == 0 {
+						continue // it passed before the call
+					}
+					require.Equal(t, []breaker.Outcome{failure}, b.outcomes(), "%s: %v", path, cause)
+					require.False(t, b.results()[0].NotSent)
+				}
+			}
+		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -24,17 +25,31 @@ import (
 func TestGRPCStatus_CountsAsItsCodeInTheHeaderAndWithTheBodyInTheTrailer(t *testing.T) {
 	for _, w := range wires {
 		t.Run(w.name, func(t *testing.T) {
-			inTrailer := false
-			code := codes.OK
+			code, where := codes.OK, ""
 			base, url := w.start(t, http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
 				rw.Header().Set("Content-Type", "application/grpc")
 				set := rw.Header().Set
-				if inTrailer {
-					rw.Header().Set("Trailer", "Grpc-Status, Grpc-Message")
-					_, _ = io.WriteString(rw, "a message")
+				say := func(code codes.Code) {
+					set("Grpc-Status", fmt.Sprint(int(code)))
+					set("Grpc-Message", "no%20luck")
 				}
-				set("Grpc-Status", fmt.Sprint(int(code)))
-				set("Grpc-Message", "no%20luck")
+				switch where {
+				case "header":
+					say(code)
+				case "header with a body":
+					say(code)
+					_, _ = io.WriteString(rw, "a message")
+				case "trailer":
+					set("Trailer", "Grpc-Status, Grpc-Message")
+					_, _ = io.WriteString(rw, "a message")
+					say(code)
+				case "trailer, and an OK in the header":
+					set("Grpc-Status", "0")
+					_, _ = io.WriteString(rw, "a message")
+					rw.(http.Flusher).Flush() // the header
+					rw.Header().Set(http.TrailerPrefix+"Grpc-Status", fmt.Sprint(int(code)))
+					rw.Header().Set(http.TrailerPrefix+"Grpc-Message", "no%20luck")
+				}
 			}))
 			defer base.CloseIdleConnections()
 			for code = codes.OK; code <= codes.Unauthenticated; code++ {
@@ -42,7 +57,7 @@ func TestGRPCStatus_CountsAsItsCodeInTheHeaderAndWithTheBodyInTheTrailer(t *test
 				if code != codes.OK {
 					want = cberrors.Classify(status.Error(code, ""))
 				}
-				for _, inTrailer = range []bool{false, true} {
+				for _, where = range []string{"header", "header with a body", "trailer", "trailer, and an OK in the header"} {
 					for _, withBody := range []bool{false, true} {
 						b := &permits{}
 						opts := []breakerhttp.Option{with(b)}
@@ -54,11 +69,11 @@ func TestGRPCStatus_CountsAsItsCodeInTheHeaderAndWithTheBodyInTheTrailer(t *test
 						_, err = io.Copy(io.Discard, resp.Body)
 						require.NoError(t, err)
 						require.NoError(t, resp.Body.Close())
-						if inTrailer && !withBody {
+						if strings.HasPrefix(where, "trailer") && !withBody {
 							b.requireOnly(t, success) // it has ended with the header
 							continue
 						}
-						b.requireOnly(t, want)
+						require.Equal(t, []breaker.Outcome{want}, b.outcomes(), "%v in the %s, %v", code, where, withBody)
 						if err := b.results()[0].Err; want == failure {
 							require.Equal(t, code, status.Code(err))
 							require.Equal(t, "no luck", status.Convert(err).Message())
@@ -111,4 +126,37 @@ func TestGRPCStatus_HasTheDetailsAndCanBeClassified(t *testing.T) {
 	_, err = roundTrip(breakerhttp.NewTransport(answers(502, "Grpc-Status", "0"), with(b)), get(t))
 	require.NoError(t, err)
 	b.requireOnly(t, failure) // the status of HTTP is that of a proxy
+}
+
+// What grpc-go says of a request that it could not send, a backend may say of its answer.
+// One that has come is no error of our own.
+func TestRegression_AnAnswerInTheWordsOfARequestThatWasNotSentWasIgnored(t *testing.T) {
+	for _, s := range []*status.Status{
+		status.New(codes.Internal, "grpc: error while marshaling: string field contains invalid UTF-8"),
+		status.New(codes.Internal, "header list size to send violates the maximum size (1 bytes) set by server"),
+		status.New(codes.Unauthenticated, "transport: per-RPC creds failed due to error: no token"),
+		status.New(codes.ResourceExhausted, "trying to send message larger than max (8 vs. 4)"),
+	} {
+		want := cberrors.Classify(status.Error(s.Code(), "other words"))
+		for where, base := range map[string]tripper{
+			"header": answers(200, "Grpc-Status", fmt.Sprint(int(s.Code())), "Grpc-Message", s.Message()),
+			"trailer": func(req *http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: 200, Header: http.Header{}, Body: newSource(""), Request: req, Trailer: http.Header{
+					"Grpc-Status": {fmt.Sprint(int(s.Code()))}, "Grpc-Message": {s.Message()},
+				}}, nil
+			},
+		} {
+			b := &permits{}
+			resp, err := breakerhttp.NewTransport(base, with(b), breakerhttp.WithBody()).RoundTrip(get(t))
+			require.NoError(t, err)
+			_, err = io.Copy(io.Discard, resp.Body)
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			require.Equal(t, []breaker.Outcome{want}, b.outcomes(), "%v in the %s", s, where)
+			if want == failure {
+				require.Equal(t, s.Message(), status.Convert(b.results()[0].Err).Message())
+			}
+			require.False(t, b.results()[0].NotSent)
+		}
+	}
 }

@@ -1,11 +1,13 @@
 package http_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +32,10 @@ var notSent = map[string]func(*http.Request){
 	"length without a body":      func(r *http.Request) { r.ContentLength = 5 },
 	"control character in a URL": func(r *http.Request) { r.URL.Opaque = "/a\x7fb" },
 	"port":                       func(r *http.Request) { r.URL.Host = "127.0.0.1:99999" },
+	"trailer that is a header": func(r *http.Request) {
+		r.Method, r.Body, r.ContentLength = http.MethodPost, io.NopCloser(strings.NewReader("a")), -1
+		r.Trailer = http.Header{"Content-Length": nil}
+	},
 }
 
 func TestNotSent_WhatNetHTTPDoesNotTakeIsIgnored(t *testing.T) {
@@ -74,11 +80,27 @@ func TestNotSent_WhatNetHTTPDoesNotTakeIsIgnored(t *testing.T) {
 func TestNotSent_WhatHTTP2DoesNotTakeIsIgnored(t *testing.T) {
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	s.EnableHTTP2 = true
+	s.Config.MaxHeaderBytes = 1000
 	s.StartTLS()
 	defer s.Close()
+	// The client knows the limit of the server by the first call.
+	status, err := roundTrip(s.Client().Transport, request(t.Context(), t, http.MethodGet, s.URL, nil))
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, status)
 	for name, spoil := range map[string]func(*http.Request){
-		"path":   func(r *http.Request) { r.URL.Opaque = "a b" },
-		"header": func(r *http.Request) { r.Header["a b"] = []string{"c"} },
+		"path":              func(r *http.Request) { r.URL.Opaque = "a b" },
+		"header":            func(r *http.Request) { r.Header["a b"] = []string{"c"} },
+		"upgrade":           func(r *http.Request) { r.Header.Set("Upgrade", "websocket") },
+		"connection":        func(r *http.Request) { r.Header.Set("Connection", "upgrade") },
+		"transfer-encoding": func(r *http.Request) { r.Header.Set("Transfer-Encoding", "gzip") },
+		"host":              func(r *http.Request) { r.Host = "a b" },
+		"host that is no name": func(r *http.Request) {
+			r.Host = "xn--\u00fc"
+		},
+		"trailer that is a header": func(r *http.Request) { r.Trailer = http.Header{"Content-Length": nil} },
+		"more header than the server takes": func(r *http.Request) {
+			r.Header.Set("A", strings.Repeat("a", 2000))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &permits{}
@@ -87,6 +109,51 @@ func TestNotSent_WhatHTTP2DoesNotTakeIsIgnored(t *testing.T) {
 			_, err := roundTrip(breakerhttp.NewTransport(s.Client().Transport, with(b)), req)
 			require.Error(t, err)
 			require.Equal(t, []breaker.Outcome{ignored}, b.outcomes(), "%v", err)
+			require.True(t, b.results()[0].NotSent)
+			require.Equal(t, ignored, cberrors.Classify(&url.Error{Op: "Get", Err: fmt.Errorf("call: %w", err)}))
+		})
+	}
+}
+
+// Through a proxy, a host that nobody can have is not sent, and left out otherwise.
+func TestNotSent_AHostThatAProxyCannotBeToldIsIgnored(t *testing.T) {
+	proxy, err := url.Parse("http://" + listen(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was sent") })))
+	require.NoError(t, err)
+	base := &http.Transport{Proxy: http.ProxyURL(proxy)}
+	defer base.CloseIdleConnections()
+	b := &permits{}
+	req := request(t.Context(), t, http.MethodGet, "http://backend:8000", nil)
+	req.Host = "a/b"
+	_, err = roundTrip(breakerhttp.NewTransport(base, with(b)), req)
+	require.Error(t, err)
+	require.Equal(t, []breaker.Outcome{ignored}, b.outcomes(), "%v", err)
+}
+
+// What a client does not take, and a network that there is not, are seen by a breaker
+// around the client.
+func TestNotSent_WhatAClientDoesNotTakeIsIgnoredInDo(t *testing.T) {
+	base := &http.Transport{DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "carrier pigeon", addr)
+	}}
+	client := &http.Client{Transport: base}
+	for name, call := range map[string]func(r *http.Request) (*http.Response, error){
+		"no URL":                  func(r *http.Request) (*http.Response, error) { r.URL = nil; return client.Do(r) },
+		"no URL, and no client":   func(r *http.Request) (*http.Response, error) { r.URL = nil; return base.RoundTrip(r) },
+		"no header":               func(r *http.Request) (*http.Response, error) { r.Header = nil; return base.RoundTrip(r) },
+		"a request of the server": func(r *http.Request) (*http.Response, error) { r.RequestURI = "/hello"; return client.Do(r) },
+		"unknown network":         client.Do,
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, opts := range [][]breaker.Option{nil, {breaker.WithClassifier(cberrors.Classify)}} {
+				b := &permits{}
+				err := breaker.Run(t.Context(), b, func(context.Context) error {
+					_, err := call(get(t)) //nolint:bodyclose // there is none
+					return err
+				}, opts...)
+				require.Error(t, err)
+				require.Equal(t, []breaker.Outcome{ignored}, b.outcomes(), "%v", err)
+				require.True(t, b.results()[0].NotSent)
+			}
 		})
 	}
 }
@@ -110,7 +177,7 @@ func TestNotSent_TwentyOnAHalfOpenBreakerOverADeadBackendLoseNoProbe(t *testing.
 	require.NoError(t, err)
 	require.NoError(t, l.Close())
 	for name, spoil := range notSent {
-		if name == "length without a body" || strings.HasPrefix(name, "control") {
+		if name == "length without a body" || name == "trailer that is a header" || strings.HasPrefix(name, "control") {
 			continue // net/http notices when it has a connection
 		}
 		t.Run(name, func(t *testing.T) {

@@ -42,10 +42,9 @@ var (
 //
 //   - A response counts by its status, as in [errors.Classify]: 429 is a success,
 //     501 is ignored, and 5xx is a failure. See [WithClassifier] and
-//     [WithResponseClassifier]. A 200 without a body that has a Grpc-Status in its
-//     header counts as the error of gRPC, and with [WithBody] so does any that has one
-//     in its header or trailer; what sits in
-//     the body, as the end of a stream of Connect or of gRPC-Web, is not seen.
+//     [WithResponseClassifier]. A 200 that has a Grpc-Status in its header counts as the
+//     error of gRPC, and with [WithBody] so does one that has it in its trailer; what
+//     sits in the body, as the end of a stream of Connect or of gRPC-Web, is not seen.
 //   - An error counts as [errors.Classify] says: a deadline or a broken connection
 //     is a failure. So is an error of the request's own body, unless the classifier
 //     knows it. What the caller cancels, by the context or by Request.Cancel, is
@@ -199,10 +198,9 @@ func (t *transport) send(c call) (resp *http.Response, err error) {
 
 // resultOf returns what the header of resp says.
 func (c *call) resultOf(resp *http.Response) (r breaker.Result) {
-	// A response of gRPC that has its status in the header has no body.
-	if resp.StatusCode == http.StatusOK && resp.ContentLength == 0 && (c.rule != nil || c.t.response == nil) {
+	if resp.StatusCode == http.StatusOK && (c.rule != nil || c.t.response == nil) {
 		if isGRPC, err := errors.FromGRPCHeader(resp.Header); isGRPC && err != nil {
-			return c.resultOfStatus(err)
+			return c.resultOfStatus(resp.Header, err)
 		}
 	}
 	switch classify := c.classifier(); {
@@ -239,13 +237,19 @@ func (c *call) resultOfError(err error) breaker.Result {
 	if classify == nil {
 		classify = errors.Classify
 	}
-	return adapter.ResultBy(c.req.Context(), c.blamed(), false, err, func() breaker.Outcome { return classify(err) })
+	return adapter.ResultBy(c.req.Context(), c.blamed(), false, err, classify)
 }
 
-// resultOfStatus returns what the gRPC status of a response says.
-func (c *call) resultOfStatus(err error) breaker.Result {
+// resultOfStatus returns what the gRPC status of a response says, which is err and in
+// h. It is an answer, and so none of grpc-go's own errors from before anything was sent,
+// which are told by their texts: one in such words counts by its code alone.
+func (c *call) resultOfStatus(h http.Header, err error) breaker.Result {
 	r := c.resultOfError(err)
-	r.NotSent = false // the backend says so
+	if r.NotSent {
+		_, withoutText := errors.FromGRPCHeader(http.Header{"Grpc-Status": h["Grpc-Status"]})
+		r = c.resultOfError(withoutText)
+	}
+	r.Err, r.NotSent = err, false
 	if r.Outcome != breaker.Success && r.Outcome != breaker.Ignored {
 		r.RetryAfter, _ = errors.RetryAfter(err)
 	}

@@ -1,0 +1,83 @@
+package grpc_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/circuit"
+	"github.com/kratos-breaker/breaker/sre"
+	cbgrpc "github.com/kratos-breaker/breaker/transport/grpc"
+)
+
+// As docs/streams.md says: streams that stay open, and nothing else, tell a breaker too
+// late that the backend is back.
+func TestWithStreamSuccessAfter_ClosesTheBreakerOfStreamsThatNeverEnd(t *testing.T) {
+	require.Contains(t, strings.Join(strings.Fields(docsText(t)), " "),
+		"stays open for hours: set `WithStreamSuccessAfter`, to a few seconds, so that the first message after that closes it. "+
+			"A unary call now and then over the same key is no substitute: it closes the breaker only if it is the probe")
+	type openable interface {
+		breaker.Breaker
+		breaker.Controller
+	}
+	for name, makeBreaker := range map[string]func() openable{
+		"circuit": func() openable { return circuit.NewBreaker() },
+		"sre":     func() openable { return sre.NewBreaker() },
+	} {
+		for _, row := range []struct {
+			remedy string
+			opts   []cbgrpc.Option
+			unary  bool
+			closes bool
+		}{
+			{remedy: "nothing"},
+			{remedy: "WithStreamSuccessAfter", opts: []cbgrpc.Option{cbgrpc.WithStreamSuccessAfter(5 * time.Second)}, closes: true},
+			{remedy: "a unary call now and then", unary: true},
+		} {
+			t.Run(name+", "+row.remedy, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					b := makeBreaker()
+					opts := append(row.opts, cbgrpc.WithGroup(single[openable](b)), cbgrpc.WithKey(func(context.Context, string, *grpc.ClientConn) string { return "" }))
+					streams, unary := cbgrpc.StreamClientInterceptor(opts...), cbgrpc.UnaryClientInterceptor(opts...)
+					call := func(err error) {
+						_ = unary(t.Context(), method, nil, nil, nil, func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error { return err })
+					}
+					for b.Snapshot().State == breaker.Closed { // the outage
+						call(status.Error(codes.Unavailable, ""))
+						time.Sleep(10 * time.Millisecond)
+					}
+					var lasting []grpc.ClientStream
+					closedAfter := time.Duration(0)
+					for began := time.Now(); time.Since(began) < 3*time.Hour && closedAfter == 0; time.Sleep(time.Second) {
+						if s, err := streams(t.Context(), nil, nil, method, new(fakeStream).opens()); err == nil {
+							lasting = append(lasting, s)
+						}
+						if row.unary && time.Since(began)%(10*time.Second) == 0 {
+							call(nil)
+						}
+						for _, s := range lasting[max(0, len(lasting)-20):] {
+							require.NoError(t, s.RecvMsg(nil))
+						}
+						if b.Snapshot().State == breaker.Closed {
+							closedAfter = time.Since(began)
+						}
+					}
+					if row.closes {
+						require.NotZero(t, closedAfter)
+						require.Less(t, closedAfter, 3*time.Minute)
+					} else {
+						require.Zero(t, closedAfter, "%d streams", len(lasting))
+					}
+				})
+			})
+		}
+	}
+}
