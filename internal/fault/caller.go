@@ -189,8 +189,7 @@ func Canceled(err error) bool {
 	})
 }
 
-// NotSent reports whether err, the call of which is ignored, says that it never
-// left the process.
+// NotSent reports whether err says that its call never left the process.
 func NotSent(err error) bool { return err != nil && Of(err, unsent{}) == Ignored }
 
 type unsent struct{}
