@@ -145,6 +145,7 @@ func TestRegression_ACauseThatIsEOFWasTakenForTheEndOfTheBody(t *testing.T) {
 			deadline, cancel := context.WithTimeoutCause(t.Context(), 100*time.Millisecond, io.EOF)
 			defer cancel()
 			canceled, giveUp := context.WithCancelCause(t.Context())
+			defer giveUp(nil)
 			for ctx, want := range map[context.Context]breaker.Outcome{deadline: failure, canceled: ignored} {
 				b := &permits{}
 				resp, err := breakerhttp.NewTransport(base, with(b), breakerhttp.WithBody()).RoundTrip(request(ctx, t, http.MethodGet, url, nil))
