@@ -12,6 +12,8 @@ import (
 
 	"github.com/go-kratos/aegis/circuitbreaker"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/circuit"
@@ -93,6 +95,11 @@ func TestDo_OutcomesByDefault(t *testing.T) {
 		{"DeadlineExceeded for a caller who gave up", breakertest.Canceled(), context.DeadlineExceeded, breaker.Ignored},
 		{"rejection by another breaker", context.Background(), rejection(), breaker.Ignored},
 		{"wrapped rejection by another breaker", context.Background(), fmt.Errorf("call: %w", rejection()), breaker.Ignored},
+		{"a message that grpc-go did not send", context.Background(), status.Error(codes.ResourceExhausted, "trying to send message larger than max (5 vs. 4)"), breaker.Ignored},
+		{"one that it could not encode, wrapped", context.Background(), fmt.Errorf("call: %w", status.Error(codes.Internal, "grpc: error while marshaling: x")), breaker.Ignored},
+		{"one without credentials, twice", context.Background(), errors.Join(status.Error(codes.Unauthenticated, "transport: per-RPC creds failed due to error: x"), rejection()), breaker.Ignored},
+		{"one that was not sent, joined with a failure", context.Background(), errors.Join(status.Error(codes.Internal, "grpc: error while marshaling: x"), errBackend, context.DeadlineExceeded), breaker.Failure},
+		{"an answer of gRPC", context.Background(), status.Error(codes.Internal, "x"), breaker.Failure},
 	} {
 		t.Run(row.what, func(t *testing.T) {
 			for _, kind := range willing {

@@ -76,39 +76,15 @@ func outcomeOf(ctx context.Context, blamed bool, err error, c Classifier) Outcom
 	return fault.Decide(ctx, blamed, err, Success, Ignored, c)
 }
 
-// byDefault is what an error says to Do.
+// byDefault is what an error says to Do: a failure, unless that nothing was sent.
 func byDefault(err error) Outcome {
 	switch {
 	case err == nil:
 		return Success
-	case fault.Of(err, anyFailure{}) == fault.Ignored:
+	case fault.NotSent(err):
 		return Ignored
 	}
 	return Failure
-}
-
-// anyFailure takes every error for a failure that does not say that nothing was
-// sent.
-type anyFailure struct{}
-
-func (anyFailure) Look(err error) (fault.Verdict, bool) {
-	if _, ok := err.(*RejectedError); ok && !fault.IsNil(err) { //nolint:errorlint // fault.Of unwraps
-		return fault.Ignored, true
-	}
-	v, settled := fault.Common(err)
-	if settled {
-		return v, true
-	}
-	if e, ok := err.(fault.Coded); ok {
-		if e.GetCode() == 503 && fault.RejectedHere(e) {
-			return fault.Ignored, true
-		}
-		return fault.Failure, true
-	}
-	if _, _, ok := fault.GRPC(err); ok {
-		return fault.Failure, true
-	}
-	return v, false
 }
 
 // NotSent marks err as one from before anything was sent, say that of a middleware

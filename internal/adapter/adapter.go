@@ -115,6 +115,9 @@ func TooLate(ctx context.Context) bool { return ctx.Err() != nil }
 // Gone reports whether the caller of a call with the context ctx has given it up.
 func Gone(ctx context.Context) bool { return fault.Gone(ctx) }
 
+// IsCause reports whether ctx has ended, and err is or wraps what it ended with.
+func IsCause(ctx context.Context, err error) bool { return fault.IsCause(ctx, err) }
+
 // Canceled reports whether there is a gRPC error in err that says so.
 func Canceled(err error) bool { return fault.Canceled(err) }
 

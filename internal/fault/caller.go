@@ -80,7 +80,8 @@ func Decide[O comparable](ctx context.Context, blamed bool, err error, success, 
 }
 
 // answers looks for an answer of the backend that is more than the word that the
-// call was cancelled. What net/http wraps is none.
+// call was cancelled. What net/http wraps is none: it may be the cause of a context that
+// was made within the call, as by errgroup, and is not known here.
 type answers struct{ cause }
 
 func (a *answers) Look(err error) (Verdict, bool) {
@@ -189,8 +190,7 @@ func Canceled(err error) bool {
 	})
 }
 
-// NotSent reports whether err, the call of which is ignored, says that it never
-// left the process.
+// NotSent reports whether err says that its call never left the process.
 func NotSent(err error) bool { return err != nil && Of(err, unsent{}) == Ignored }
 
 type unsent struct{}

@@ -72,7 +72,7 @@ func (b *body) Read(p []byte) (int, error) {
 	n, err := b.read(p)
 	ended = true
 	switch {
-	case err == io.EOF: //nolint:errorlint // and none that wraps it: that is not how a Read ends
+	case err == io.EOF && !adapter.IsCause(b.ctx, err): //nolint:errorlint // and none that wraps it: that is not how a Read ends
 		b.end()
 	case err != nil:
 		b.fail(err)

@@ -131,3 +131,32 @@ func TestRegression_TheCauseOfADeadlineWasTakenForAnAnswer(t *testing.T) {
 		})
 	}
 }
+
+// A Read of net/http returns the cause as it is, so one that is io.EOF, as of a sibling
+// in an errgroup, looks like the end of the body.
+func TestRegression_ACauseThatIsEOFWasTakenForTheEndOfTheBody(t *testing.T) {
+	for _, w := range wires {
+		t.Run(w.name, func(t *testing.T) {
+			base, url := w.start(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				rw.(http.Flusher).Flush()
+				<-r.Context().Done()
+			}))
+			defer base.CloseIdleConnections()
+			deadline, cancel := context.WithTimeoutCause(t.Context(), 100*time.Millisecond, io.EOF)
+			defer cancel()
+			canceled, giveUp := context.WithCancelCause(t.Context())
+			defer giveUp(nil)
+			for ctx, want := range map[context.Context]breaker.Outcome{deadline: failure, canceled: ignored} {
+				b := &permits{}
+				resp, err := breakerhttp.NewTransport(base, with(b), breakerhttp.WithBody()).RoundTrip(request(ctx, t, http.MethodGet, url, nil))
+				require.NoError(t, err)
+				if want == ignored {
+					time.AfterFunc(20*time.Millisecond, func() { giveUp(io.EOF) })
+				}
+				_, _ = io.ReadAll(resp.Body)
+				require.NoError(t, resp.Body.Close())
+				require.Equal(t, []breaker.Outcome{want}, b.outcomes())
+			}
+		})
+	}
+}
