@@ -51,15 +51,34 @@ var whoEnds = []struct {
 		t.Cleanup(cancel)
 		return ctx, func() {}
 	}, "any failure, but the context had ended before the call"},
-	{"a deadline during", func(t *testing.T) (context.Context, func()) {
-		ctx, cancel := context.WithTimeout(clientContext("/op"), time.Millisecond)
-		t.Cleanup(cancel)
-		return ctx, func() { <-ctx.Done() }
+	{"a deadline during", func(*testing.T) (context.Context, func()) {
+		ctx := &onTime{Context: clientContext("/op"), passed: make(chan struct{})}
+		return ctx, func() { close(ctx.passed) }
 	}, ""},
 	{"the other side", func(*testing.T) (context.Context, func()) {
 		_, cancel := context.WithCancel(clientContext("/op")) // of somebody else
 		return clientContext("/op"), cancel
 	}, ""},
+}
+
+// onTime is a context with a deadline that passes when the test says so: one that the
+// clock decides about may have passed before the call began.
+type onTime struct {
+	context.Context
+	passed chan struct{}
+}
+
+func (c *onTime) Deadline() (time.Time, bool) { return time.Now().Add(time.Hour), true }
+
+func (c *onTime) Done() <-chan struct{} { return c.passed }
+
+func (c *onTime) Err() error {
+	select {
+	case <-c.passed:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
 }
 
 // coded is a reply that may have a code in it.
