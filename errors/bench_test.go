@@ -107,7 +107,7 @@ var concreteHTTP, concreteGRPC = func() (http [600]breaker.Outcome, grpc [17]bre
 	return http, grpc
 }()
 
-// BenchmarkClassifyRatio reports how many times as long as that it takes: 2.5 is too much.
+// RATIOCOMMENT
 func BenchmarkClassifyRatio(b *testing.B) {
 	for _, c := range common() {
 		b.Run(c.name, func(b *testing.B) {
