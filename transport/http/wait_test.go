@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,9 +101,7 @@ func TestPanic_OfAListenerWithoutACallerIsMetByTheNext(t *testing.T) {
 // errOfTheRuntime returns what a mistake of a listener's panics with.
 func errOfTheRuntime() (value any) {
 	defer func() { value = recover() }()
-	var counts map[string]int
-	counts["open"]++
-	return nil
+	return strings.Split("open", ",")[len(os.Args)]
 }
 
 // requirePanicIsMet requires that next panics with value, since a listener did where there
