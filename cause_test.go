@@ -27,6 +27,17 @@ func (slicedAnswer) Error() string     { return "several fields are wrong" }
 func (slicedAnswer) GetCode() int32    { return 400 }
 func (slicedAnswer) GetReason() string { return "" }
 
+// Causes of other kinds that == does not take.
+type (
+	byField map[string]string
+	lazily  func() string
+	pair    [2]slicedAnswer
+)
+
+func (e byField) Error() string { return e["name"] }
+func (e lazily) Error() string  { return e() }
+func (pair) Error() string      { return "two answers" }
+
 // buried holds an answer by value, and shows it.
 type buried struct{ err error }
 
@@ -37,23 +48,27 @@ func (b buried) Unwrap() error { return b.err }
 // nobody's. net/http fails a call with the cause of its context.
 func causes() map[string]error {
 	return map[string]error{
-		"plain":                   errors.New("the budget is used up"),
-		"404":                     kratoserrors.NotFound("NO_USER", ""),
-		"408":                     kratoserrors.New(408, "TOO_LATE", ""),
-		"501":                     kratoserrors.New(501, "", ""),
-		"10001":                   kratoserrors.New(10001, "TOO_LATE", ""),
-		"404, a value":            cberrors.FromHTTPStatus(404),
-		"501, a value":            cberrors.FromHTTPStatus(501),
-		"400, not comparable":     slicedAnswer{[]string{"a"}},
-		"gRPC NotFound":           status.Error(codes.NotFound, ""),
-		"gRPC Unimplemented":      status.Error(codes.Unimplemented, ""),
-		"gRPC NotFound, a value":  foreignAnswer{codes.NotFound},
-		"a rejection":             cberrors.NotAllowed(rejection()),
-		"not sent":                breaker.NotSent(errors.New("no token")),
-		"404, buried in a value":  buried{kratoserrors.NotFound("NO_USER", "")},
-		"404, wrapped":            fmt.Errorf("a sibling failed: %w", kratoserrors.NotFound("NO_USER", "")),
-		"404, joined":             errors.Join(errors.New("plain"), kratoserrors.NotFound("NO_USER", "")),
-		"404, of an error of 503": kratoserrors.ServiceUnavailable("", "").WithCause(kratoserrors.NotFound("", "")),
+		"plain":                    errors.New("the budget is used up"),
+		"404":                      kratoserrors.NotFound("NO_USER", ""),
+		"408":                      kratoserrors.New(408, "TOO_LATE", ""),
+		"501":                      kratoserrors.New(501, "", ""),
+		"10001":                    kratoserrors.New(10001, "TOO_LATE", ""),
+		"404, a value":             cberrors.FromHTTPStatus(404),
+		"501, a value":             cberrors.FromHTTPStatus(501),
+		"400, not comparable":      slicedAnswer{[]string{"a"}},
+		"a map":                    byField{"name": "is missing"},
+		"a function":               lazily(func() string { return "the budget is used up" }),
+		"an array of slices":       pair{},
+		"a map, buried in a value": buried{byField{}},
+		"gRPC NotFound":            status.Error(codes.NotFound, ""),
+		"gRPC Unimplemented":       status.Error(codes.Unimplemented, ""),
+		"gRPC NotFound, a value":   foreignAnswer{codes.NotFound},
+		"a rejection":              cberrors.NotAllowed(rejection()),
+		"not sent":                 breaker.NotSent(errors.New("no token")),
+		"404, buried in a value":   buried{kratoserrors.NotFound("NO_USER", "")},
+		"404, wrapped":             fmt.Errorf("a sibling failed: %w", kratoserrors.NotFound("NO_USER", "")),
+		"404, joined":              errors.Join(errors.New("plain"), kratoserrors.NotFound("NO_USER", "")),
+		"404, of an error of 503":  kratoserrors.ServiceUnavailable("", "").WithCause(kratoserrors.NotFound("", "")),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"runtime"
 	"testing"
@@ -92,6 +93,14 @@ func TestDo_OutcomesByDefault(t *testing.T) {
 		{"Canceled with a deadline that had passed before", expired(t), context.Canceled, breaker.Ignored},
 		{"DeadlineExceeded", context.Background(), context.DeadlineExceeded, breaker.Failure},
 		{"DeadlineExceeded with a deadline that had passed before", expired(t), context.DeadlineExceeded, breaker.Ignored},
+		{"gRPC's Canceled for a caller who gave up", breakertest.Canceled(), status.FromContextError(context.Canceled).Err(), breaker.Ignored},
+		{"a 499 for a caller who gave up", breakertest.Canceled(), coded{code: 499}, breaker.Ignored},
+		{"a 504 for a caller who gave up, wrapped", breakertest.Canceled(), fmt.Errorf("call: %w", coded{code: 504}), breaker.Ignored},
+		{"a connection that closed for a caller who gave up", breakertest.Canceled(), fmt.Errorf("read: %w", net.ErrClosed), breaker.Ignored},
+		{"a pipe that closed for a caller who gave up", breakertest.Canceled(), io.ErrClosedPipe, breaker.Ignored},
+		{"the words of a driver for a caller who gave up", breakertest.Canceled(), errors.New("canceling statement due to user request"), breaker.Ignored},
+		{"gRPC's Canceled while nobody gave up", context.Background(), status.FromContextError(context.Canceled).Err(), breaker.Failure},
+		{"a 499 while nobody gave up", context.Background(), coded{code: 499}, breaker.Failure},
 		{"DeadlineExceeded for a caller who gave up", breakertest.Canceled(), context.DeadlineExceeded, breaker.Ignored},
 		{"rejection by another breaker", context.Background(), rejection(), breaker.Ignored},
 		{"wrapped rejection by another breaker", context.Background(), fmt.Errorf("call: %w", rejection()), breaker.Ignored},
@@ -603,16 +612,27 @@ func TestDo_AllocatesNothingWithOptionsMadeOnce(t *testing.T) {
 
 // A cache that misses looked like one that is down: 608 of 824 calls were rejected.
 func TestRegression_AnAnswerThatIsAnErrorOpenedTheBreaker(t *testing.T) {
-	errMiss, errNoRows := errors.New("redis: nil"), errors.New("sql: no rows in result set")
+	answered := []error{
+		errors.New("redis: nil"), errors.New("sql: no rows in result set"), errors.New("memcache: cache miss"),
+		errors.New("mongo: no documents in result"), os.ErrNotExist, errors.New("etcdserver: duplicate key given in txn request"),
+	}
 	answers := breaker.WithClassifier(func(err error) breaker.Outcome {
-		if errors.Is(err, errMiss) || errors.Is(err, errNoRows) {
-			return breaker.Success
+		for _, answer := range answered {
+			if errors.Is(err, answer) {
+				return breaker.Success
+			}
 		}
 		return breaker.OutcomeOf(context.Background(), err, nil)
 	})
 	b := circuit.NewBreaker()
 	for i := range 1000 {
-		end := []error{errMiss, fmt.Errorf("get: %w", errMiss), errNoRows, errMiss, nil}[i%5]
+		end := answered[i%len(answered)]
+		switch i % 5 {
+		case 0:
+			end = nil
+		case 1:
+			end = fmt.Errorf("get: %w", end)
+		}
 		require.Equal(t, end, breaker.Run(t.Context(), b, func(context.Context) error { return end }, answers))
 	}
 	breakertest.RequireTotals(t, b, breaker.Totals{Success: 1000})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
 
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/circuit"
@@ -59,6 +60,11 @@ func TestRegression_ABackendThatHangsBehindCallersWhoLeaveWasNeverSeen(t *testin
 			open   bool
 		}{
 			{"after a second", time.Second, nil, true},
+			{"after as long as is slow", 500 * time.Millisecond, nil, true},
+			{"after 2 s", 2 * time.Second, nil, true},
+			{"after a second, with gRPC's Canceled", time.Second, status.FromContextError(context.Canceled).Err(), true},
+			{"after a second, with a 499", time.Second, coded{code: 499}, true},
+			{"after less than is slow", 499 * time.Millisecond, nil, false},
 			{"after 10 ms", 10 * time.Millisecond, nil, false},
 			{"after a second, and nothing was sent", time.Second, breaker.NotSent(errBackend), false},
 		} {

@@ -1163,3 +1163,46 @@ func TestReadme_TenantsBeyondTheLimitShareOneFate(t *testing.T) {
 		requireReadmeSays(t, "%d of %d calls of healthy tenants were rejected", rejected, healthy)
 	})
 }
+
+// And so they do with any limit and any breaker, while those within the limit do not.
+func TestReadme_TenantsWithinTheLimitDoNotShareTheFateOfThoseBeyondIt(t *testing.T) {
+	type tenants interface {
+		Get(key string) breaker.Breaker
+	}
+	limited := func(n int, makeBreaker func() breaker.Breaker) tenants {
+		return group.NewGroup(makeBreaker, group.WithLimit(n))
+	}
+	rate := func() breaker.Breaker { return circuit.NewBreaker(circuit.WithFailureRate(0.5, 20, 10*time.Second)) }
+	for name, g := range map[string]tenants{
+		"2 keys":                   limited(2, rate),
+		"10 keys":                  limited(10, rate),
+		"failures in a row":        limited(2, func() breaker.Breaker { return circuit.NewBreaker(circuit.WithConsecutiveFailures(2)) }),
+		"an adaptive breaker":      limited(2, func() breaker.Breaker { return sre.NewBreaker() }),
+		"another rate of failures": limited(2, func() breaker.Breaker { return circuit.NewBreaker(circuit.WithFailureRate(0.3, 50, time.Minute)) }),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				call := func(tenant string, end error) bool {
+					return cberrors.IsRejected(breaker.Run(t.Context(), g.Get(tenant), func(context.Context) error { return end }))
+				}
+				for i := range 10 {
+					call(fmt.Sprint("early ", i), nil)
+				}
+				within, beyond := 0, 0
+				for i := range 1200 {
+					call("bad", errBackend)
+					call("bad", errBackend)
+					if call("early 0", nil) || call("early 1", nil) {
+						within++
+					}
+					if call(fmt.Sprint("late ", i%30), nil) {
+						beyond++
+					}
+					time.Sleep(300 * time.Millisecond)
+				}
+				require.Zero(t, within)
+				require.Greater(t, beyond, 50, "of 1200; an adaptive breaker rejects the fewest")
+			})
+		})
+	}
+}

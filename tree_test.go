@@ -57,6 +57,7 @@ type (
 	foreignAnswer struct{ code codes.Code }
 	nilAnswer     struct{ _ codes.Code }
 	nilCoded      struct{ _ int32 }
+	nilJoin       struct{ errs []error }
 	manySlices    []error
 	holdsSlice    struct{ errs manySlices }
 	noStatus      struct{}
@@ -80,6 +81,8 @@ func (e *nilAnswer) GRPCStatus() *status.Status    { return status.New(codes.Not
 func (*nilCoded) Error() string                    { return "a pointer" }
 func (*nilCoded) GetCode() int32                   { return 404 }
 func (*nilCoded) GetReason() string                { return "" }
+func (*nilJoin) Error() string                     { return "a pointer" }
+func (e *nilJoin) Unwrap() []error                 { return e.errs }
 func (e manySlices) Error() string                 { return fmt.Sprint(len(e), " errors") }
 func (e holdsSlice) Error() string                 { return e.errs.Error() }
 func (noStatus) Error() string                     { return "no status" }
@@ -157,6 +160,11 @@ func leaves() []leaf {
 		{(*kratoserrors.Error)(nil), saysFailure},
 		{(*nilAnswer)(nil), saysFailure},
 		{(*nilCoded)(nil), saysFailure},
+		{(*nilJoin)(nil), saysFailure},
+		{(*net.AddrError)(nil), saysFailure},
+		{(*os.SyscallError)(nil), saysFailure},
+		{(*os.LinkError)(nil), saysFailure},
+		{(*json.MarshalerError)(nil), saysFailure},
 		{(*breaker.RejectedError)(nil), saysFailure},
 		{context.Canceled, saysFailure},
 		{context.DeadlineExceeded, saysFailure},

@@ -80,6 +80,9 @@ func TestRegression_ASlowCallRuleAloneLeftABackendThatIsDownToItself(t *testing.
 			return b.Snapshot().Totals.Failure
 		}
 		require.EqualValues(t, 5, down())
+		require.EqualValues(t, 5, down(circuit.WithProbes(2, 3)), "what else is set makes no rule of failures")
+		require.EqualValues(t, 5, down(circuit.WithDelay(time.Minute)))
+		require.EqualValues(t, 5, down(circuit.WithProbeLease(time.Minute)))
 		require.EqualValues(t, 600, down(circuit.WithSlowCallsOnly()), "who wants that says so")
 		require.EqualValues(t, 7, down(circuit.WithConsecutiveFailures(7)))
 		require.EqualValues(t, 20, down(circuit.WithFailureRate(0.5, 20, slowPeriod)), "a rule of failures is one")

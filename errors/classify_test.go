@@ -149,11 +149,42 @@ func TestClassify_AContextsErrorIsAFailureForWhoDoesNotKnowTheContext(t *testing
 	}
 }
 
+// A retry gives the ends of its attempts; whatever says that a backend is down counts.
+func TestClassify_OfJoinedErrorsAFailureCountsThenASuccessThenWhatIsIgnored(t *testing.T) {
+	down, noUser := kratosError(503, "DOWN"), kratosError(404, "NO_SUCH_USER")
+	for _, c := range []struct {
+		a, b error
+		want breaker.Outcome
+	}{
+		{noUser, down, failure},
+		{status.Error(codes.NotFound, ""), down, failure},
+		{noUser, syscall.ECONNREFUSED, failure},
+		{kratosError(501, ""), status.Error(codes.DataLoss, ""), failure},
+		{breaker.NotSent(errPlain), io.EOF, failure},
+		{kratosError(10001, "OUT_OF_STOCK"), errors.NotAllowed(rejection()), success},
+		{status.Error(codes.AlreadyExists, ""), kratosError(501, ""), success},
+		{noUser, errPlain, success},
+		{rejection(), errPlain, ignored},
+		{status.Error(codes.Unimplemented, ""), breaker.NotSent(down), ignored},
+	} {
+		for _, err := range []error{
+			stderrors.Join(c.a, c.b), stderrors.Join(c.b, c.a), fmt.Errorf("%w, then %w", c.a, c.b),
+			stderrors.Join(errPlain, fmt.Errorf("again: %w", c.b), stderrors.Join(c.a)),
+		} {
+			for _, w := range wrappings {
+				require.Equal(t, c.want, errors.Classify(w.wrap(err)), "%v %s", err, w.name)
+			}
+		}
+	}
+}
+
 // Where a stream ends is known to who reads it: adapters ask about nil then.
 func TestClassify_AnEndWhereAnAnswerIsDueIsAFailure(t *testing.T) {
 	for _, end := range []error{
 		io.EOF, io.ErrUnexpectedEOF, &net.OpError{Op: "read", Net: "tcp", Err: io.EOF}, stderrors.Join(io.EOF, syscall.ECONNREFUSED),
-		&url.Error{Op: "Get", URL: "http://a", Err: io.EOF},
+		&url.Error{Op: "Get", URL: "http://a", Err: io.EOF}, stderrors.Join(errPlain, io.EOF),
+		fmt.Errorf("%w, then %w", io.EOF, syscall.ECONNRESET), &os.PathError{Op: "read", Path: "/run/backend.sock", Err: io.EOF},
+		&url.Error{Op: "Post", URL: "http://a", Err: &net.OpError{Op: "read", Net: "unix", Err: io.ErrUnexpectedEOF}},
 	} {
 		for _, w := range wrappings {
 			require.Equal(t, failure, errors.Classify(w.wrap(end)), "%v %s", end, w.name)
@@ -305,6 +336,11 @@ func TestClassify_NoNodeToCallIsAFailureForWhoDoesNotKnowTheContext(t *testing.T
 		"gRPC":           kratoserrors.ServiceUnavailable("no_available_node", "").GRPCStatus().Err(),
 		"gRPC converted": kratoserrors.FromError(kratoserrors.ServiceUnavailable("no_available_node", "").GRPCStatus().Err()),
 		"a gateway's":    grpcError(codes.Unavailable, "error: code = 503", reason("NODE_NOT_FOUND")),
+		"with metadata":  kratosError(503, "no_available_node").WithMetadata(map[string]string{"service": "users"}),
+		"a cause":        kratosError(503, "NODE_NOT_FOUND").WithCause(errPlain),
+		"as a text":      status.Error(codes.Unavailable, "error: code = 503 reason = no_available_node message = "),
+		"a bad gateway":  kratosError(502, "NODE_NOT_FOUND"),
+		"an inner error": grpcError(codes.Internal, "no node", reason("no_available_node")),
 	} {
 		for _, w := range wrappings {
 			require.Equal(t, failure, errors.Classify(w.wrap(err)), "%s %s", name, w.name)

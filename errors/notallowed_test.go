@@ -54,6 +54,35 @@ func TestErrNotAllowed_AssigningAnotherChangesNoRejection(t *testing.T) {
 	require.Equal(t, ignored, errors.Classify(err))
 }
 
+// And some change what it points to.
+func TestErrNotAllowed_ChangingWhatASentinelPointsToChangesNoRejection(t *testing.T) {
+	of := func(err error) *kratoserrors.Error {
+		var e *kratoserrors.Error
+		require.ErrorAs(t, err, &e)
+		return e
+	}
+	for name, change := range map[string]func(){
+		"the code":           func() { of(errors.ErrNotAllowed).Code = 200 },
+		"the reason":         func() { of(errors.ErrNotAllowed).Reason = "MINE" },
+		"the message":        func() { of(errors.ErrNotAllowed).Message = "mine" },
+		"the metadata":       func() { of(errors.ErrNotAllowed).Metadata = map[string]string{"mine": "mine"} },
+		"all of a rejection": func() { *of(errors.NotAllowed(rejection())) = *kratosError(200, "MINE") },
+		"all that FromError makes": func() {
+			*kratoserrors.FromError(errors.ErrNotAllowed) = *kratosError(200, "MINE")
+		},
+	} {
+		change()
+		for _, err := range []error{errors.ErrNotAllowed, errors.NotAllowed(rejection()), errors.NotAllowedWithDetails(rejection())} {
+			e := of(err)
+			require.EqualValues(t, 503, e.Code, name)
+			require.Equal(t, "CIRCUITBREAKER", e.Reason, name)
+			require.Equal(t, kratoscb.ErrNotAllowed.Message, e.Message, name)
+			require.Empty(t, e.Metadata, name)
+			require.Equal(t, codes.Unavailable, status.Code(err), name)
+		}
+	}
+}
+
 func TestNotAllowed_IsWhatEverybodyComparesItWith(t *testing.T) {
 	r := rejection()
 	for _, w := range wrappings {
@@ -291,6 +320,11 @@ func TestRetryAfter_OfAGRPCErrorIsItsRetryInfo(t *testing.T) {
 		{"negative", grpcError(codes.Unavailable, "", retryInfo(-3, 0)), 0},
 		{"negative by a nanosecond", grpcError(codes.Unavailable, "", retryInfo(0, -1)), 0},
 		{"10,000 years", grpcError(codes.Unavailable, "", retryInfo(most, 0)), 24 * time.Hour},
+		{"a day", grpcError(codes.Unavailable, "", retryInfo(86_400, 0)), 24 * time.Hour},
+		{"a nanosecond less than a day", grpcError(codes.Unavailable, "", retryInfo(86_399, 999_999_999)), 24*time.Hour - 1},
+		{"a nanosecond more than a day", grpcError(codes.Unavailable, "", retryInfo(86_400, 1)), 24 * time.Hour},
+		{"a year, of a quota", grpcError(codes.ResourceExhausted, "", retryInfo(365*86_400, 0)), 24 * time.Hour},
+		{"more than 292 years, which a Duration cannot hold", grpcError(codes.Unavailable, "", retryInfo(1<<34, 0)), 24 * time.Hour},
 		{"2,500,000 h", grpcError(codes.Unavailable, "", retryInfo(2_500_000*3600, 0)), 24 * time.Hour},
 		{"-10,000 years", grpcError(codes.Unavailable, "", retryInfo(-most, 0)), 0},
 		{"out of range", grpcError(codes.Unavailable, "", retryInfo(most+1, 0)), 0},

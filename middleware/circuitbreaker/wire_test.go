@@ -209,6 +209,10 @@ var events = []struct {
 	}, is(503, ignored, marksFailed), is(503, ignored, marksFailed)},
 	{"no node, says the backend", answers(kratoserrors.ServiceUnavailable("no_available_node", "")), is(503, failure, marksFailed), is(503, failure, marksFailed)},
 	{"no node, says the backend of its own HTTP client", answers(kratoserrors.ServiceUnavailable("NODE_NOT_FOUND", "no nodes")), is(503, failure, marksFailed), is(503, failure, marksFailed)},
+	{"no node, says a gateway, and of whom", answers(kratoserrors.ServiceUnavailable("no_available_node", "users").WithMetadata(map[string]string{"service": "users"})), is(503, failure, marksFailed), is(503, failure, marksFailed)},
+	{"no node, says a backend that wraps it", answers(fmt.Errorf("users: %w", kratoserrors.ServiceUnavailable("NODE_NOT_FOUND", ""))), is(503, failure, marksFailed), is(503, failure, marksFailed)},
+	{"no node, says a backend that waited for one", answers(kratoserrors.GatewayTimeout("NODE_NOT_FOUND", "")), is(504, failure, marksFailed), is(504, failure, marksFailed)},
+	{"no node, says a backend with a status of gRPC", answers(kratoserrors.ServiceUnavailable("no_available_node", "").GRPCStatus().Err()), is(503, failure, marksFailed), is(503, failure, marksFailed)},
 
 	{"500", answersKratos(500), is(500, failure, marksFailed), is(500, failure, marksFailed)},
 	{"503", answersKratos(503), is(503, failure, marksFailed), is(503, failure, marksFailed)},

@@ -31,6 +31,15 @@ func TestWithStreamSuccessAfter_ClosesTheBreakerOfStreamsThatNeverEnd(t *testing
 	for name, makeBreaker := range map[string]func() openable{
 		"circuit": func() openable { return circuit.NewBreaker() },
 		"sre":     func() openable { return sre.NewBreaker() },
+		"circuit with a rate of failures": func() openable {
+			return circuit.NewBreaker(circuit.WithFailureRate(0.5, 20, 10*time.Second))
+		},
+		"circuit with two probes of three": func() openable {
+			return circuit.NewBreaker(circuit.WithProbes(2, 3), circuit.WithDelay(10*time.Second))
+		},
+		"circuit with a rule of slow calls": func() openable {
+			return circuit.NewBreaker(circuit.WithSlowCallRate(time.Second, 0.5, 20, time.Minute))
+		},
 	} {
 		for _, row := range []struct {
 			remedy string

@@ -52,10 +52,21 @@ func TestOption_OutOfRangePanicsWithItsNameValueAndRange(t *testing.T) {
 }
 
 func TestOption_FactoryThatReturnsNoBreakerPanicsWithTheKey(t *testing.T) {
-	in := cbgrpc.UnaryClientInterceptor(cbgrpc.WithCircuitBreaker(func() *sre.Breaker { return nil }))
-	require.PanicsWithValue(t, `transport/grpc: the factory returned no breaker for "/test.Backend/Call"`, func() {
-		_ = in(t.Context(), method, nil, nil, nil, mustNotInvoke)
-	})
+	for name, opt := range map[string]cbgrpc.Option{
+		"factory":        cbgrpc.WithCircuitBreaker(func() *sre.Breaker { return nil }),
+		"group":          cbgrpc.WithGroup(single((*sre.Breaker)(nil))),
+		"group of aegis": cbgrpc.WithGroup(single((*breakertest.Trio)(nil))),
+		"interface":      cbgrpc.WithGroup(single(breaker.Breaker((*circuit.Breaker)(nil)))),
+		"nothing":        cbgrpc.WithGroup(single[breaker.Breaker](nil)),
+	} {
+		const want = `transport/grpc: the factory returned no breaker for "/test.Backend/Call"`
+		require.PanicsWithValue(t, want, func() {
+			_ = cbgrpc.UnaryClientInterceptor(opt)(t.Context(), method, nil, nil, nil, mustNotInvoke)
+		}, name)
+		require.PanicsWithValue(t, want, func() {
+			_, _ = cbgrpc.StreamClientInterceptor(opt)(t.Context(), nil, nil, method, mustNotStream)
+		}, name)
+	}
 }
 
 // Whatever is nil, gRPC's users get a status with a text.

@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/circuit"
+	"github.com/kratos-breaker/breaker/internal/breakertest"
 	breakerhttp "github.com/kratos-breaker/breaker/transport/http"
 )
 
@@ -250,9 +252,16 @@ func TestNewTransport_PanicsAtOnceForWhatCouldNeverWork(t *testing.T) {
 }
 
 func TestTransport_FactoryWithoutABreakerIsNamedInThePanic(t *testing.T) {
-	rt := breakerhttp.NewTransport(tripper(mustNotBeCalled),
-		breakerhttp.WithCircuitBreaker(func() breaker.Breaker { return nil }))
-	require.PanicsWithValue(t, `http: the factory returned no breaker for "backend:8000"`, func() { _, _ = roundTrip(rt, get(t)) })
+	for name, opt := range map[string]breakerhttp.Option{
+		"factory":        breakerhttp.WithCircuitBreaker(func() breaker.Breaker { return nil }),
+		"group":          with((*circuit.Breaker)(nil)),
+		"group of aegis": with((*breakertest.Trio)(nil)),
+		"interface":      with(breaker.Breaker((*circuit.Breaker)(nil))),
+		"nothing":        with[breaker.Breaker](nil),
+	} {
+		rt := breakerhttp.NewTransport(tripper(mustNotBeCalled), opt)
+		require.PanicsWithValue(t, `http: the factory returned no breaker for "backend:8000"`, func() { _, _ = roundTrip(rt, get(t)) }, name)
+	}
 }
 
 // Through http.Client too, whose own handling of bodies must not double ours.

@@ -128,6 +128,38 @@ func TestGRPCStatus_HasTheDetailsAndCanBeClassified(t *testing.T) {
 	b.requireOnly(t, failure) // the status of HTTP is that of a proxy
 }
 
+// A response classifier sees the header, and no trailer.
+func TestGRPCStatus_OfTheTrailerCountsBesideAResponseClassifierAndThatOfTheHeaderIsItsOwn(t *testing.T) {
+	for _, code := range []codes.Code{codes.Unavailable, codes.Internal, codes.DataLoss, codes.DeadlineExceeded} {
+		said := http.Header{"Grpc-Status": {fmt.Sprint(int(code))}}
+		for where, row := range map[string]struct {
+			header, trailer http.Header
+			want            breaker.Outcome
+		}{
+			"header":  {said, nil, success},
+			"trailer": {http.Header{}, said, failure},
+			"both":    {said, said, failure},
+		} {
+			b := &permits{}
+			asked := 0
+			rt := breakerhttp.NewTransport(tripper(func(req *http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: 200, Header: row.header, Trailer: row.trailer, Body: newSource("a message"), Request: req}, nil
+			}), with(b), breakerhttp.WithBody(), breakerhttp.WithResponseClassifier(func(resp *http.Response) breaker.Outcome {
+				asked++
+				require.Equal(t, row.header, resp.Header)
+				return success
+			}))
+			resp, err := rt.RoundTrip(get(t))
+			require.NoError(t, err)
+			_, err = io.Copy(io.Discard, resp.Body)
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			require.Equal(t, 1, asked)
+			require.Equal(t, []breaker.Outcome{row.want}, b.outcomes(), "%v in the %s", code, where)
+		}
+	}
+}
+
 // What grpc-go says of a request that it could not send, a backend may say of its answer.
 // One that has come is no error of our own.
 func TestRegression_AnAnswerInTheWordsOfARequestThatWasNotSentWasIgnored(t *testing.T) {

@@ -76,7 +76,9 @@ func WithClassifier(c breaker.Classifier) Option {
 
 // WithResponseClassifier sets what a response says about the backend, for more
 // than its status; errors stay with [WithClassifier]. It must neither read the
-// body nor change anything. It panics if c is nil.
+// body nor change anything. A Grpc-Status in the header is left to c, which sees it;
+// one in the trailer, which has not come by then, counts with [WithBody] as it does
+// without c. WithResponseClassifier panics if c is nil.
 func WithResponseClassifier(c func(*http.Response) breaker.Outcome) Option {
 	if c == nil {
 		panic("http: WithResponseClassifier: the function is nil")

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,44 +82,59 @@ func TestWait_OfAStreamAndOfACallerWhoDawdlesIsNotSlow(t *testing.T) {
 // A listener that panics where there is no caller, since the context of a request ended
 // while nobody read its body, must not end the process.
 func TestPanic_OfAListenerWithoutACallerIsMetByTheNext(t *testing.T) {
-	errListener := errors.New("the listener is broken")
+	values := map[string]any{
+		"an error": errors.New("the listener is broken"), "a text": "broken", "a number": 5,
+		"http.ErrAbortHandler": http.ErrAbortHandler, "an error of the runtime": errOfTheRuntime(),
+	}
 	for name, next := range map[string]func(rt http.RoundTripper, other, own *http.Response){
 		"request":       func(rt http.RoundTripper, _, _ *http.Response) { _, _ = roundTrip(rt, get(t)) },
 		"read":          func(_ http.RoundTripper, other, _ *http.Response) { _, _ = other.Body.Read(make([]byte, 1)) },
 		"close":         func(_ http.RoundTripper, other, _ *http.Response) { _ = other.Body.Close() },
 		"its own close": func(_ http.RoundTripper, _, own *http.Response) { _ = own.Body.Close() },
 	} {
-		t.Run(name, func(t *testing.T) {
-			b := &listened{permits: &permits{}, panics: errListener, settled: make(chan struct{}, 1)}
-			rt := breakerhttp.NewTransport(tripper(func(req *http.Request) (*http.Response, error) {
-				return &http.Response{StatusCode: 200, Header: http.Header{}, Body: &trickle{0, 100}, Request: req}, nil
-			}), with(b), breakerhttp.WithBody())
-			other, err := rt.RoundTrip(get(t))
-			require.NoError(t, err)
-			ctx, cancel := context.WithCancel(t.Context())
-			resp, err := rt.RoundTrip(request(ctx, t, http.MethodGet, "http://backend:8000", nil))
-			require.NoError(t, err)
-			cancel()
-			<-b.settled
-			require.Eventually(t, func() (met bool) {
-				defer func() {
-					if v := recover(); v != nil {
-						require.Equal(t, errListener, v)
-						met = true
-					}
-				}()
-				next(rt, other, resp)
-				return false
-			}, patience, time.Millisecond)
-			require.NotPanics(t, func() { _, _ = roundTrip(rt, get(t)) }, "once")
-		})
+		for kind, value := range values {
+			t.Run(name+"/"+kind, func(t *testing.T) { requirePanicIsMet(t, value, next) })
+		}
 	}
+}
+
+// errOfTheRuntime returns what a mistake of a listener's panics with.
+func errOfTheRuntime() (value any) {
+	defer func() { value = recover() }()
+	return strings.Split("open", ",")[len(os.Args)]
+}
+
+// requirePanicIsMet requires that next panics with value, since a listener did where there
+// was no caller.
+func requirePanicIsMet(t *testing.T, value any, next func(rt http.RoundTripper, other, own *http.Response)) {
+	b := &listened{permits: &permits{}, panics: value, settled: make(chan struct{}, 1)}
+	rt := breakerhttp.NewTransport(tripper(func(req *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, Header: http.Header{}, Body: &trickle{0, 100}, Request: req}, nil
+	}), with(b), breakerhttp.WithBody())
+	other, err := rt.RoundTrip(get(t))
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	resp, err := rt.RoundTrip(request(ctx, t, http.MethodGet, "http://backend:8000", nil))
+	require.NoError(t, err)
+	cancel()
+	<-b.settled
+	require.Eventually(t, func() (met bool) {
+		defer func() {
+			if v := recover(); v != nil {
+				require.Equal(t, value, v)
+				met = true
+			}
+		}()
+		next(rt, other, resp)
+		return false
+	}, patience, time.Millisecond)
+	require.NotPanics(t, func() { _, _ = roundTrip(rt, get(t)) }, "once")
 }
 
 // listened panics when a call was ignored.
 type listened struct {
 	*permits
-	panics  error
+	panics  any
 	settled chan struct{}
 }
 
