@@ -384,7 +384,7 @@ func TestReadme_TheOptionTableIsWhatTheCodeDoes(t *testing.T) {
 		require.True(t, ok, option)
 		return low, high
 	}
-	require.Len(t, rows, 7)
+	require.Len(t, rows, 8)
 
 	t.Run("success", func(t *testing.T) {
 		low, high := bounds("sre.WithSuccess")
@@ -481,6 +481,29 @@ func TestReadme_TheOptionTableIsWhatTheCodeDoes(t *testing.T) {
 				calls := offer(ours(1, opts...), 1000, 1, 2*time.Minute, dead)
 				_, probes, _ := between(calls, time.Minute, 2*time.Minute)
 				require.InEpsilon(t, time.Minute/every, probes, 0.15)
+			})
+		}
+	})
+	t.Run("max probe interval", func(t *testing.T) {
+		low, high := bounds("sre.WithMaxProbeInterval")
+		every := sre.WithProbeInterval(duration(t, low))
+		try := func(d time.Duration) func() { return func() { sre.NewBreaker(every, sre.WithMaxProbeInterval(d)) } }
+		require.NotPanics(t, try(duration(t, low)))
+		require.NotPanics(t, try(duration(t, high)))
+		require.Panics(t, try(duration(t, low)-time.Millisecond))
+		require.Panics(t, try(duration(t, high)+time.Millisecond))
+
+		require.Contains(t, rows["sre.WithMaxProbeInterval"][1], "not below it")
+		require.Equal(t, "as `sre.WithProbeInterval`", defaults("sre.WithMaxProbeInterval"))
+		usual := duration(t, defaults("sre.WithProbeInterval"))
+		require.Panics(t, func() { sre.NewBreaker(sre.WithMaxProbeInterval(usual - time.Millisecond)) })
+		for most, opts := range map[time.Duration][]sre.Option{usual: nil, 3 * time.Second: {sre.WithMaxProbeInterval(3 * time.Second)}} {
+			synctest.Test(t, func(t *testing.T) {
+				calls := offer(ours(1, opts...), 1000, 1, 6*time.Minute, dead)
+				_, young, _ := between(calls, 15*time.Second, time.Minute)
+				require.InEpsilon(t, 45*time.Second/usual, young, 0.15)
+				_, old, _ := between(calls, 5*time.Minute, 6*time.Minute)
+				require.InEpsilon(t, time.Minute/most, old, 0.15)
 			})
 		}
 	})

@@ -27,12 +27,13 @@ type policy struct {
 
 // adaptive holds the options of package sre.
 type adaptive struct {
-	Success       *float64 `json:"success,omitempty"`
-	Request       *int64   `json:"request,omitempty"`
-	Window        *span    `json:"window,omitempty"`
-	Bucket        *int64   `json:"bucket,omitempty"`
-	ProbeInterval *span    `json:"probe_interval,omitempty"`
-	Classic       *bool    `json:"classic,omitempty"`
+	Success          *float64 `json:"success,omitempty"`
+	Request          *int64   `json:"request,omitempty"`
+	Window           *span    `json:"window,omitempty"`
+	Bucket           *int64   `json:"bucket,omitempty"`
+	ProbeInterval    *span    `json:"probe_interval,omitempty"`
+	MaxProbeInterval *span    `json:"max_probe_interval,omitempty"`
+	Classic          *bool    `json:"classic,omitempty"`
 }
 
 // classic holds the options of package circuit.
@@ -225,7 +226,8 @@ func (a *adaptive) options() (opts []sre.Option) {
 	opts = give(opts, a.Request, sre.WithRequest)
 	opts = give(opts, a.Window, func(d span) sre.Option { return sre.WithWindow(time.Duration(d)) })
 	opts = give(opts, a.Bucket, func(n int64) sre.Option { return sre.WithBucket(int(n)) })
-	return give(opts, a.ProbeInterval, func(d span) sre.Option { return sre.WithProbeInterval(time.Duration(d)) })
+	opts = give(opts, a.ProbeInterval, func(d span) sre.Option { return sre.WithProbeInterval(time.Duration(d)) })
+	return give(opts, a.MaxProbeInterval, func(d span) sre.Option { return sre.WithMaxProbeInterval(time.Duration(d)) })
 }
 
 // give appends the option of a value that is there.

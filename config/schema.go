@@ -41,19 +41,25 @@ func (o *object) policy() (p policy) {
 
 func (o *object) sre() *adaptive {
 	defer o.done()
-	a := &adaptive{
-		Success:       o.number("success", minRatio, 1),
-		Request:       o.count("request", 1, maxMinCalls),
-		Window:        o.duration("window", minBucket, day),
-		Bucket:        o.count("bucket", 1, 100_000),
-		ProbeInterval: o.duration("probe_interval", 10*time.Millisecond, time.Minute),
-		Classic:       o.flag("classic"),
+	return &adaptive{
+		Success:          o.number("success", minRatio, 1),
+		Request:          o.count("request", 1, maxMinCalls),
+		Window:           o.duration("window", minBucket, day),
+		Bucket:           o.count("bucket", 1, 100_000),
+		ProbeInterval:    o.milliseconds("probe_interval", minPeriod, time.Minute),
+		MaxProbeInterval: o.milliseconds("max_probe_interval", minPeriod, time.Hour),
+		Classic:          o.flag("classic"),
 	}
-	if d := time.Duration(or(a.ProbeInterval, 0)); d%time.Millisecond != 0 {
-		o.add(o.at("probe_interval"), d, "want whole milliseconds")
-		a.ProbeInterval = nil
+}
+
+// milliseconds is duration for whole ones.
+func (o *object) milliseconds(name string, low, high time.Duration) *span {
+	d := o.duration(name, low, high)
+	if rest := time.Duration(or(d, 0)); rest%time.Millisecond != 0 {
+		o.add(o.at(name), rest, "want whole milliseconds")
+		return nil
 	}
-	return a
+	return d
 }
 
 func (o *object) circuit() *classic {
@@ -225,6 +231,10 @@ func (p policy) check(f *faults, path string) {
 		if window/time.Duration(buckets) < minBucket {
 			f.add(at("sre.bucket"), buckets, "want buckets of at least 1µs; a window of %s has room for %d",
 				brief(window), window/minBucket)
+		}
+		every := time.Duration(or(a.ProbeInterval, span(900*time.Millisecond)))
+		if most := time.Duration(or(a.MaxProbeInterval, span(every))); most < every {
+			f.add(at("sre.max_probe_interval"), most, "want a duration in [%s, 1h], not below the probe_interval", brief(every))
 		}
 	}
 	if p.Circuit != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/sre/internal/law"
 )
 
 // Option configures a breaker in [NewBreaker]. A value out of its range makes
@@ -13,57 +14,75 @@ import (
 type Option func(*options)
 
 type options struct {
-	name      string
-	listeners []breaker.Listener
-	random    func() float64
-	classic   bool
-	success   float64
-	request   int64
-	window    time.Duration
-	bucket    int
-	probe     time.Duration
-
+	settings
+	name       string
+	listeners  []breaker.Listener
+	random     func() float64
+	success    float64
+	window     time.Duration
+	bucket     int
 	requestSet bool
-	unmarked   bool
+	maxSet     bool // whether maxProbe was set
+}
+
+// settings are the options that the laws decide by. Both laws share some.
+type settings struct {
+	law.Classic
+	probe    time.Duration // between two probes
+	maxProbe time.Duration // the same, at most, in a long outage
+	classic  bool
 }
 
 // newOptions returns the options that were given to the function called by.
 func newOptions(by string, opts []Option) options {
-	o := options{success: 0.6, window: 3 * time.Second, bucket: 10, probe: 900 * time.Millisecond}
+	o := options{success: 0.6, window: 3 * time.Second, bucket: 10}
+	o.probe = 900 * time.Millisecond
 	for _, opt := range opts {
 		if opt == nil {
 			panic("sre: " + by + ": nil Option")
 		}
 		opt(&o)
 	}
+	if !o.requestSet {
+		o.Request = 20
+		if o.classic {
+			o.Request = 100
+		}
+	}
+	if !o.maxSet {
+		o.maxProbe = o.probe
+	}
 	o.check()
+	o.K = 1 / o.success
 	return o
 }
 
-func (o *options) decidesBy() throttle {
-	return throttle{k: 1 / o.success, request: o.request, every: o.probe, classic: o.classic, unmarked: o.unmarked}
-}
+// usual are the settings of most breakers, which share them.
+var usual = [...]settings{newOptions("", nil).settings, newOptions("", []Option{Classic()}).settings}
 
-// throttle returns what a breaker decides by.
-func (o *options) throttle() *throttle {
+// shared returns the settings, the usual ones if they are the same.
+func (o *options) shared() *settings {
 	for i := range usual {
-		if usual[i] == o.decidesBy() {
+		if usual[i] == o.settings {
 			return &usual[i]
 		}
 	}
-	t := o.decidesBy()
-	return &t
+	own := o.settings
+	return &own
 }
 
 func (o *options) span() time.Duration { return o.window / time.Duration(o.bucket) }
 
 // The bounds keep every product of the arithmetic far from overflow.
 const (
-	minSuccess = 1e-6
-	maxRequest = 1e9
-	maxWindow  = 24 * time.Hour
-	minBucket  = time.Microsecond
-	maxBuckets = 100_000
+	minSuccess  = 1e-6
+	maxRequest  = 1e9
+	maxWindow   = 24 * time.Hour
+	minBucket   = time.Microsecond
+	maxBuckets  = 100_000
+	minProbe    = 10 * time.Millisecond
+	maxProbe    = time.Minute
+	rarestProbe = time.Hour
 )
 
 // Classic makes the breaker decide as go-kratos/aegis does, bit for bit: by the
@@ -85,7 +104,7 @@ func WithSuccess(ratio float64) Option { return func(o *options) { o.success = r
 // 100 with [Classic]. A smaller number lets chance decide more often. An outage
 // is seen without it: see [WithProbeInterval].
 func WithRequest(calls int64) Option {
-	return func(o *options) { o.request, o.requestSet = calls, true }
+	return func(o *options) { o.Request, o.requestSet = calls, true }
 }
 
 // WithProbeInterval sets how often a call is let through to a backend that is
@@ -93,6 +112,21 @@ func WithRequest(calls int64) Option {
 // 900 ms: it finds a healed backend after 0.45 s on average. A large fleet of clients, each of
 // which probes, may want a longer one. [Classic] has no use for it.
 func WithProbeInterval(d time.Duration) Option { return func(o *options) { o.probe = d } }
+
+// WithMaxProbeInterval makes the probes of a long outage rarer: once it has
+// lasted for a minute, the time between two of them grows with its age, by the
+// interval of [WithProbeInterval] per minute, up to d on average. Take it if backends may be
+// dead for hours and each probe costs something: a page for somebody, or the time of a caller
+// who waits for a timeout. What is lost is time once the backend is back: half of
+// the time between two probes on average, d at most but for the 15 % by which it varies.
+//
+// d is in whole milliseconds. The range is [10ms, 1h], and d must not be shorter
+// than the probe interval; the default is that interval, so that an outage of an hour is
+// probed as often as one of a minute, and is over as soon. A client with so few calls
+// that it waits longer anyway does not wait less. [Classic] has no use for it.
+func WithMaxProbeInterval(d time.Duration) Option {
+	return func(o *options) { o.maxProbe, o.maxSet = d, true }
+}
 
 // WithWindow sets the length of the rolling window. The range is [1µs, 24h],
 // the default 3 s. A longer window decides from more calls, and both opens
@@ -113,7 +147,7 @@ func WithBucket(n int) Option { return func(o *options) { o.bucket = n } }
 // rejections are then no part of the calls that are asked for, as in aegis and
 // Kratos v1 where nobody marks them: the breaker recovers within a window, and
 // an outage costs as many calls per window as [WithRequest] says.
-func WithUnmarkedRejections() Option { return func(o *options) { o.unmarked = true } }
+func WithUnmarkedRejections() Option { return func(o *options) { o.Unmarked = true } }
 
 // WithName sets the name that snapshots and errors carry; the default is "".
 func WithName(name string) Option { return func(o *options) { o.name = name } }
@@ -140,26 +174,24 @@ func WithRandom(f func() float64) Option {
 }
 
 func (o *options) check() {
-	if !o.requestSet {
-		o.request = 20
-		if o.classic {
-			o.request = 100
-		}
-	}
 	bad := func(option string, value any, want string) {
 		panic(fmt.Sprintf("sre: %s(%v): want %s", option, value, want))
 	}
 	switch {
 	case math.IsNaN(o.success) || o.success < minSuccess || o.success > 1:
 		bad("WithSuccess", o.success, "a ratio in [0.000001, 1]")
-	case o.request < 1 || o.request > maxRequest:
-		bad("WithRequest", o.request, "a number of calls in [1, 1000000000]")
+	case o.Request < 1 || o.Request > maxRequest:
+		bad("WithRequest", o.Request, "a number of calls in [1, 1000000000]")
 	case o.window < minBucket || o.window > maxWindow:
 		bad("WithWindow", o.window, "a duration in [1µs, 24h]")
 	case o.bucket < 1 || o.bucket > maxBuckets:
 		bad("WithBucket", o.bucket, "a number in [1, 100000]")
-	case o.probe < 10*time.Millisecond || o.probe > time.Minute || o.probe%time.Millisecond != 0:
+	case o.probe < minProbe || o.probe > maxProbe || o.probe%time.Millisecond != 0:
 		bad("WithProbeInterval", o.probe, "whole milliseconds in [10ms, 1m]")
+	case o.maxProbe < minProbe || o.maxProbe > rarestProbe || o.maxProbe%time.Millisecond != 0:
+		bad("WithMaxProbeInterval", o.maxProbe, "whole milliseconds in [10ms, 1h]")
+	case o.maxProbe < o.probe:
+		bad("WithMaxProbeInterval", o.maxProbe, fmt.Sprintf("at least the %v of WithProbeInterval", o.probe))
 	case o.span() < minBucket:
 		bad("WithBucket", o.bucket, fmt.Sprintf("buckets of at least 1µs; WithWindow(%v) has room for %d",
 			o.window, o.window/minBucket))
