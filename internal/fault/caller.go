@@ -25,8 +25,8 @@ func Gone(ctx context.Context) bool {
 // isDeadline reports whether a cause says that a deadline passed: it is or wraps
 // context.DeadlineExceeded, or an error that says it is by its method Is. The error of
 // another call, which may say so of its own deadline, is no deadline of this one:
-// errgroup cancels what is left with it. So is os.ErrDeadlineExceeded, which is that of
-// reading or writing.
+// errgroup cancels what is left with it. Nor is os.ErrDeadlineExceeded, the deadline of a
+// read or a write.
 func isDeadline(cause error) bool {
 	if cause == nil {
 		return false
