@@ -139,7 +139,8 @@ func TestNotSent_ARejectionByKratosOwnMiddlewareIsAFailure(t *testing.T) {
 
 // What somebody does to the sentinel is no business of callers.
 func TestErrNotAllowed_NobodyCanChangeARejection(t *testing.T) {
-	sentinel, before := circuitbreaker.ErrNotAllowed, kratoserrors.Clone(circuitbreaker.ErrNotAllowed)
+	sentinel := circuitbreaker.ErrNotAllowed
+	code, reason, message, metadata := sentinel.Code, sentinel.Reason, sentinel.Message, sentinel.Metadata
 	for name, change := range map[string]func(){
 		"the code":      func() { sentinel.Code = 200 },
 		"the reason":    func() { sentinel.Reason = "MINE" },
@@ -151,7 +152,7 @@ func TestErrNotAllowed_NobodyCanChangeARejection(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			defer func() {
 				circuitbreaker.ErrNotAllowed = sentinel
-				sentinel.Code, sentinel.Reason, sentinel.Message, sentinel.Metadata = before.Code, before.Reason, before.Message, before.Metadata
+				sentinel.Code, sentinel.Reason, sentinel.Message, sentinel.Metadata = code, reason, message, metadata
 			}()
 			change()
 			m := circuitbreaker.Client(circuitbreaker.WithGroup(single(&permits{rejection: rejection()})))
@@ -159,7 +160,7 @@ func TestErrNotAllowed_NobodyCanChangeARejection(t *testing.T) {
 			got := kratoserrors.FromError(err)
 			require.EqualValues(t, 503, got.Code)
 			require.Equal(t, "CIRCUITBREAKER", got.Reason)
-			require.Equal(t, before.Message, got.Message)
+			require.Equal(t, message, got.Message)
 			require.Empty(t, got.Metadata)
 			require.ErrorIs(t, err, cberrors.ErrNotAllowed)
 		})
