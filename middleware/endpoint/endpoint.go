@@ -25,6 +25,7 @@ type Option func(*options)
 
 type options struct {
 	admit    adapter.Admit
+	key      func(ctx context.Context, req any) (transport, key string, ok bool)
 	classify breaker.Classifier
 	reply    func(ctx context.Context, req, reply any, err error) breaker.Outcome
 	fallback func(ctx context.Context, req any, rejected error) (any, error)
@@ -133,16 +134,17 @@ func New[H ~func(context.Context, any) (any, error)](key func(ctx context.Contex
 	if key == nil {
 		panic("endpoint: New: the function of the key is nil")
 	}
-	var o options
+	o := new(options)
 	for _, opt := range opts {
 		if opt == nil {
 			panic("endpoint: New: nil Option")
 		}
-		opt(&o)
+		opt(o)
 	}
 	if o.admit == nil {
 		o.admit = adapter.Default()
 	}
+	o.key = key // so that the closure of a handler, which Kratos makes for each call, is small
 	return func(handler H) H {
 		if handler == nil {
 			panic("endpoint: the handler is nil")
@@ -151,31 +153,31 @@ func New[H ~func(context.Context, any) (any, error)](key func(ctx context.Contex
 			if ctx == nil {
 				return nil, errNilContext
 			}
-			kind, key, ok := key(ctx, req)
+			kind, key, ok := o.key(ctx, req)
 			if !ok {
 				return handler(ctx, req)
 			}
 			p, rule, err := o.admit(kind, key)
 			if err != nil {
-				return o.rejected(ctx, req, breaker.AsRejected(key, err))
+				return o.rejected(ctx, req, key, err)
 			}
-			result := breaker.Result{Outcome: breaker.Failure} // for a panic or Goexit, of a classifier too
+			settled := false
 			defer func() {
-				if result.Outcome == breaker.Success {
-					p.Done(breaker.Success)
-					return
+				if !settled { // a panic or Goexit, of a classifier too
+					p.DoneWith(breaker.Result{Outcome: breaker.Failure, Err: err})
 				}
-				p.DoneWith(result)
 			}()
 			late := adapter.TooLate(ctx)
 			reply, err := handler(ctx, req)
 			if err == nil && rule == nil && o.classify == nil && o.reply == nil { // nearly every call
-				result.Outcome = breaker.Success
+				settled = true
+				p.Done(breaker.Success)
 				return reply, nil
 			}
+			result := o.resultOf(ctx, late, req, reply, err, rule)
 			result.Err = err
-			result = o.resultOf(ctx, late, req, reply, err, rule)
-			result.Err = err
+			settled = true
+			adapter.Settle(p, result)
 			return reply, err
 		}
 	}
@@ -194,8 +196,9 @@ func (o *options) resultOf(ctx context.Context, late bool, req, reply any, err e
 	return adapter.Result(ctx, late, err, o.classify)
 }
 
-func (o *options) rejected(ctx context.Context, req any, rejection *breaker.RejectedError) (any, error) {
-	err := cberrors.NotAllowed(rejection)
+func (o *options) rejected(ctx context.Context, req any, key string, err error) (any, error) {
+	rejection := breaker.AsRejected(key, err)
+	err = cberrors.NotAllowed(rejection)
 	if o.reject != nil {
 		err = o.reject(rejection)
 	}

@@ -3,6 +3,7 @@ package http
 import (
 	"net/http"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/kratos-breaker/breaker/group"
 )
@@ -30,7 +31,11 @@ func newAddresses() *addresses {
 }
 
 func (a *addresses) of(req *http.Request) string {
-	host := strings.ToLower(req.URL.Host)
+	host := req.URL.Host
+	if isAddress(host) { // nearly every call between services, in few instructions
+		return host
+	}
+	host = strings.ToLower(host)
 	if host == "" || req.URL.Port() != "" {
 		return host
 	}
@@ -49,3 +54,21 @@ func (a *addresses) of(req *http.Request) string {
 }
 
 func withPort(host, port string) string { return strings.TrimSuffix(host, ":") + ":" + port }
+
+// isAddress reports whether host is a key as it is: in lower case, with a port, and
+// ASCII.
+func isAddress(host string) bool {
+	i := len(host) - 1
+	for i >= 0 && '0' <= host[i] && host[i] <= '9' {
+		i--
+	}
+	if i < 0 || i == len(host)-1 || host[i] != ':' {
+		return false
+	}
+	for _, c := range []byte(host[:i]) {
+		if 'A' <= c && c <= 'Z' || c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}

@@ -198,7 +198,7 @@ func (t *transport) send(c call) (resp *http.Response, err error) {
 
 // resultOf returns what the header of resp says.
 func (c *call) resultOf(resp *http.Response) (r breaker.Result) {
-	if resp.StatusCode == http.StatusOK && (c.rule != nil || c.t.response == nil) {
+	if resp.StatusCode == http.StatusOK && (c.rule != nil || c.t.response == nil) && resp.Header["Grpc-Status"] != nil {
 		if isGRPC, err := errors.FromGRPCHeader(resp.Header); isGRPC && err != nil {
 			return c.resultOfStatus(resp.Header, err)
 		}
