@@ -135,26 +135,13 @@ func Client(opts ...Option) middleware.Middleware {
 		}
 		opt(&o)
 	}
-	key := byOperation
-	if o.key != nil || o.kinds {
-		key = o.keyOf
-	}
-	guarded := endpoint.New[middleware.Handler](key, append(o.endpoint, endpoint.WithNotSent(noNode))...)
+	guarded := endpoint.New[middleware.Handler](o.keyOf, append(o.endpoint, endpoint.WithNotSent(noNode))...)
 	return func(handler middleware.Handler) middleware.Handler {
 		if handler == nil {
 			panic("circuitbreaker: the handler is nil")
 		}
 		return guarded(handler)
 	}
-}
-
-// byOperation is keyOf for clients without an option that it looks at.
-func byOperation(ctx context.Context, _ any) (kind, key string, ok bool) {
-	tr, ok := transport.FromClientContext(ctx)
-	if !ok {
-		return "", "", false
-	}
-	return "", operation(tr), true
 }
 
 func (o *options) keyOf(ctx context.Context, req any) (kind, key string, ok bool) {
