@@ -240,6 +240,15 @@ var faults = []fault{
 		s.serve(hang)
 		return []string{s.beforeDeadline(s.client(s.toSocket()), hang)}
 	}},
+	{name: "connection closed by its owner", play: func(s *scene) []string {
+		s.serve(hang)
+		c := s.client(s.toSocket())
+		closing := s.network.close // those of net/http cannot be closed from above
+		if s.line.grpc {
+			closing = c.close
+		}
+		return []string{s.during(s.t.Context(), c, hang, closing), s.call(c, wellDone)}
+	}},
 	{name: "flapping", play: func(s *scene) (saw []string) {
 		s.serve(wellDone)
 		p := newProxy(s.t, s.socket)

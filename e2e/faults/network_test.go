@@ -2,8 +2,10 @@ package faults_test
 
 import (
 	"context"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,7 +25,7 @@ type network struct {
 	unseen   bool // whether he does not
 
 	mu   sync.Mutex
-	open int
+	open map[*clientConn]struct{}
 	held *hold
 }
 
@@ -57,14 +59,24 @@ func (n *network) holding() *hold {
 }
 
 func newNetwork(dns string) *network {
-	return &network{dns: dns, backoff: time.Millisecond, answered: newSignal()}
+	return &network{dns: dns, backoff: time.Millisecond, answered: newSignal(), open: map[*clientConn]struct{}{}}
 }
 
 // connections returns how many connections there are.
 func (n *network) connections() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.open
+	return len(n.open)
+}
+
+// close closes all connections, as their owner.
+func (n *network) close() {
+	n.mu.Lock()
+	open := slices.Collect(maps.Keys(n.open))
+	n.mu.Unlock()
+	for _, c := range open {
+		_ = c.Close()
+	}
 }
 
 func (n *network) dial(ctx context.Context, address string) (net.Conn, error) {
@@ -77,15 +89,15 @@ func (n *network) dial(ctx context.Context, address string) (net.Conn, error) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.open++
-	return &clientConn{Conn: c, network: n, search: search{found: n.answered}}, nil
+	wrapped := &clientConn{Conn: c, network: n, search: search{found: n.answered}}
+	n.open[wrapped] = struct{}{}
+	return wrapped, nil
 }
 
 // clientConn is a connection of a client.
 type clientConn struct {
 	net.Conn
 	network *network
-	closed  sync.Once
 	search  search
 }
 
@@ -125,11 +137,9 @@ func (c *clientConn) Write(p []byte) (int, error) {
 }
 
 func (c *clientConn) Close() error {
-	c.closed.Do(func() {
-		c.network.mu.Lock()
-		defer c.network.mu.Unlock()
-		c.network.open--
-	})
+	c.network.mu.Lock()
+	delete(c.network.open, c)
+	c.network.mu.Unlock()
 	return c.Conn.Close()
 }
 

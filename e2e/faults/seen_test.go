@@ -31,6 +31,7 @@ const (
 	badJSON    = "bad JSON"
 	noHTTP     = "no HTTP"
 	idleClosed = "closed while idle"
+	closedHere = "closed"
 )
 
 // classOf returns the word for an error, or its text if there is none.
@@ -62,6 +63,8 @@ func classOf(err error) string {
 		return refused
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return reset
+	case errors.Is(err, net.ErrClosed):
+		return closedHere
 	case errors.As(err, &syntax):
 		return badJSON
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
