@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/kratos-breaker/breaker/group"
 	"github.com/kratos-breaker/breaker/sre"
@@ -56,6 +57,24 @@ func TestKey_IsHostAndPortInLowerCase(t *testing.T) {
 			require.Equal(t, want, last(), address)
 		}
 	}
+}
+
+// A host that needs no change is taken as it is; which these are must not show.
+func TestKey_OfAnyHostIsThatOfNetURL(t *testing.T) {
+	rt, last := keyed()
+	rapid.Check(t, func(r *rapid.T) {
+		host := rapid.StringOfN(rapid.SampledFrom([]rune("az09AZ:.[]%-É")), 0, 8, -1).Draw(r, "host")
+		u := &url.URL{Scheme: "http", Host: host}
+		want := strings.ToLower(host)
+		if host != "" && u.Port() == "" {
+			want = strings.TrimSuffix(want, ":") + ":80"
+		}
+		req := get(t)
+		req.URL = u
+		_, err := roundTrip(rt, req)
+		require.NoError(r, err)
+		require.Equal(r, want, last())
+	})
 }
 
 // The memory is bounded, and what is not in it has the right key all the same.
