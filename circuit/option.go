@@ -2,11 +2,11 @@ package circuit
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/internal/bounds"
 )
 
 // Option configures a breaker in [NewBreaker] and [Breaker.Reconfigure]. A
@@ -43,13 +43,9 @@ type options struct {
 	given []string // names of the options that may be given once
 }
 
-// The bounds keep every product of the arithmetic far from overflow.
 const (
-	maxCalls    = 1_000_000
-	maxMinCalls = 1_000_000_000
-	minPeriod   = 10 * time.Millisecond
-	day         = 24 * time.Hour
-	buckets     = 10
+	day     = 24 * time.Hour
+	buckets = 10
 )
 
 func bad(option, value, want string) {
@@ -104,9 +100,7 @@ func WithUnmarkedRejections() Option { return func(o *options) { o.unmarked = tr
 func WithConsecutiveFailures(n int) Option {
 	return func(o *options) {
 		o.once("WithConsecutiveFailures")
-		if n < 1 || n > maxCalls {
-			bad("WithConsecutiveFailures", list(n), "a number of calls in [1, 1000000]")
-		}
+		bounds.ConsecutiveFailures.Must(int64(n))
 		o.recent = append(o.recent, recentRule{kind: inARow, failures: n, span: int64(n)})
 	}
 }
@@ -118,12 +112,8 @@ func WithConsecutiveFailures(n int) Option {
 func WithFailureCount(m, n int) Option {
 	return func(o *options) {
 		o.once("WithFailureCount")
-		if n < 1 || n > maxCalls {
-			bad("WithFailureCount", list(m, n), "a number of calls n in [1, 1000000]")
-		}
-		if m < 1 || m > n {
-			bad("WithFailureCount", list(m, n), fmt.Sprintf("a number of failures m in [1, %d]", n))
-		}
+		check("WithFailureCount", list(m, n), bounds.FailureCountOf, int64(n))
+		check("WithFailureCount", list(m, n), bounds.FailuresAmong(int64(n)), int64(m))
 		o.recent = append(o.recent, recentRule{kind: ofLast, failures: m, span: int64(n)})
 	}
 }
@@ -135,10 +125,8 @@ func WithFailureCount(m, n int) Option {
 func WithFailuresInPeriod(m int, period time.Duration) Option {
 	return func(o *options) {
 		o.once("WithFailuresInPeriod")
-		if m < 1 || m > maxCalls {
-			bad("WithFailuresInPeriod", list(m, period), "a number of failures in [1, 1000000]")
-		}
-		checkPeriod("WithFailuresInPeriod", list(m, period), period)
+		check("WithFailuresInPeriod", list(m, period), bounds.PeriodFailures, int64(m))
+		check("WithFailuresInPeriod", list(m, period), bounds.Period, period)
 		o.recent = append(o.recent, recentRule{kind: within, failures: m, span: int64(period)})
 	}
 }
@@ -165,9 +153,7 @@ func WithFailureRate(ratio float64, minCalls int, period time.Duration) Option {
 func WithFailurePercent(percent, minCalls int, period time.Duration) Option {
 	return func(o *options) {
 		args := list(percent, minCalls, period)
-		if percent < 1 || percent > 100 {
-			bad("WithFailurePercent", args, "a number of percent in [1, 100]")
-		}
+		check("WithFailurePercent", args, bounds.FailurePercent, int64(percent))
 		checkRate("WithFailurePercent", args, 1, minCalls, period)
 		o.rates = append(o.rates, rateRule{fraction: fraction{uint64(percent), 100}, minCalls: uint64(minCalls), period: period})
 	}
@@ -197,9 +183,7 @@ func WithSlowCallRate(threshold time.Duration, ratio float64, minCalls int, peri
 	return func(o *options) {
 		o.once("WithSlowCallRate")
 		args := list(threshold, ratio, minCalls, period)
-		if threshold <= 0 || threshold > day {
-			bad("WithSlowCallRate", args, "a threshold in (0, 24h]")
-		}
+		check("WithSlowCallRate", args, bounds.SlowThreshold, threshold)
 		checkRate("WithSlowCallRate", args, ratio, minCalls, period)
 		o.threshold = threshold
 		o.rates = append(o.rates, rateRule{slow: true, fraction: fractionOf(ratio), minCalls: uint64(minCalls), period: period})
@@ -223,7 +207,7 @@ func WithOpenWhen(period time.Duration, f func(Counts) bool) Option {
 	}
 	return func(o *options) {
 		if period != 0 {
-			checkPeriod("WithOpenWhen", list(period, "func"), period)
+			check("WithOpenWhen", list(period, "func"), bounds.OpenWhenPeriod, period)
 		}
 		o.openWhen = append(o.openWhen, predicate{period: period, holds: f})
 	}
@@ -236,12 +220,8 @@ func WithOpenWhen(period time.Duration, f func(Counts) bool) Option {
 func WithProbes(successes, of int) Option {
 	return func(o *options) {
 		o.once("WithProbes")
-		if of < 1 || of > maxCalls {
-			bad("WithProbes", list(successes, of), "a number of probes in [1, 1000000]")
-		}
-		if successes < 1 || successes > of {
-			bad("WithProbes", list(successes, of), fmt.Sprintf("a number of successes in [1, %d]", of))
-		}
+		check("WithProbes", list(successes, of), bounds.ProbesOf, int64(of))
+		check("WithProbes", list(successes, of), bounds.SuccessesAmong(int64(of)), int64(successes))
 		o.probes.successes, o.probes.of, o.probesSet = successes, of, true
 	}
 }
@@ -278,9 +258,7 @@ func WithProbeFailures(n int) Option {
 func WithProbeLease(d time.Duration) Option {
 	return func(o *options) {
 		o.once("WithProbeLease")
-		if d < time.Millisecond || d > day {
-			bad("WithProbeLease", list(d), "a duration in [1ms, 24h]")
-		}
+		bounds.ProbeLease.Must(d)
 		o.probes.lease = d
 	}
 }
@@ -302,9 +280,7 @@ func WithProbesAsInClosed() Option { return func(o *options) { o.probesAsIn = tr
 func WithDelay(d time.Duration) Option {
 	return func(o *options) {
 		o.once("WithDelay")
-		if d < 0 || d > day {
-			bad("WithDelay", list(d), "a duration in [0, 24h]")
-		}
+		bounds.Delay.Must(d)
 		o.delay = d
 	}
 }
@@ -315,12 +291,8 @@ func WithDelay(d time.Duration) Option {
 func WithBackoff(factor float64, longest time.Duration) Option {
 	return func(o *options) {
 		o.once("WithBackoff")
-		if math.IsNaN(factor) || factor < 1 || factor > 100 {
-			bad("WithBackoff", list(factor, longest), "a factor in [1, 100]")
-		}
-		if longest <= 0 || longest > day {
-			bad("WithBackoff", list(factor, longest), "a longest delay in (0, 24h]")
-		}
+		check("WithBackoff", list(factor, longest), bounds.BackoffFactor, factor)
+		check("WithBackoff", list(factor, longest), bounds.BackoffLongest, longest)
 		o.factor, o.maxDelay = factor, longest
 	}
 }
@@ -332,9 +304,7 @@ func WithBackoff(factor float64, longest time.Duration) Option {
 func WithJitter(ratio float64) Option {
 	return func(o *options) {
 		o.once("WithJitter")
-		if math.IsNaN(ratio) || ratio < 0 || ratio > 1 {
-			bad("WithJitter", list(ratio), "a ratio in [0, 1]")
-		}
+		bounds.Jitter.Must(ratio)
 		o.jitter = ratio
 	}
 }
@@ -378,34 +348,31 @@ func WithDelayFunc(f func(Opening) time.Duration) Option {
 func WithRetryAfter(longest time.Duration, of func(error) (time.Duration, bool)) Option {
 	return func(o *options) {
 		o.once("WithRetryAfter")
-		if longest <= 0 || longest > day {
-			bad("WithRetryAfter", list(longest, "func"), "a duration in (0, 24h]")
-		}
+		check("WithRetryAfter", list(longest, "func"), bounds.RetryAfter, longest)
 		o.retryAfter, o.retryAfterOf = longest, of
 	}
 }
 
-func checkPeriod(option, args string, period time.Duration) {
-	if period < minPeriod || period > day {
-		bad(option, args, "a period in [10ms, 24h]")
+// check panics if v is out of its range.
+func check[T bounds.Number](option, args string, b *bounds.Of[T], v T) {
+	if !b.Has(v) {
+		bad(option, args, b.Want())
 	}
 }
 
 func checkRate(option, args string, ratio float64, minCalls int, period time.Duration) {
-	if math.IsNaN(ratio) || ratio < 1e-6 || ratio > 1 {
-		bad(option, args, "a ratio in [0.000001, 1]")
-	}
-	if minCalls < 1 || minCalls > maxMinCalls {
-		bad(option, args, "a number of calls in [1, 1000000000]")
-	}
-	checkPeriod(option, args, period)
+	check(option, args, bounds.FailureRatio, ratio)
+	check(option, args, bounds.FailureMinCalls, int64(minCalls))
+	check(option, args, bounds.FailurePeriod, period)
 }
 
 // newOptions returns the options that opts make of the defaults.
 func newOptions(caller string, opts []Option) *options {
 	o := &options{
-		delay:  30 * time.Second,
-		probes: probing{successes: 1, of: 1, lease: 30 * time.Second},
+		delay: bounds.Delay.Default,
+		probes: probing{
+			successes: int(bounds.ProbeSuccesses.Default), of: int(bounds.ProbesOf.Default), lease: bounds.ProbeLease.Default,
+		},
 	}
 	for _, opt := range opts {
 		if opt == nil {
@@ -428,30 +395,30 @@ func (o *options) complete() {
 	}
 	slowAlone := others == 0 && len(o.rates) > 0
 	if others+len(o.rates) == 0 {
-		WithConsecutiveFailures(5)(o)
+		WithConsecutiveFailures(int(bounds.ConsecutiveFailures.Default))(o)
 	}
 	if o.probesAsIn {
 		o.probesAsInClosed() // by the rules that were given
 	}
 	if slowAlone && !o.slowOnly {
-		WithConsecutiveFailures(5)(o)
+		WithConsecutiveFailures(int(bounds.ConsecutiveFailures.Default))(o)
 	}
 	p := &o.probes
 	if p.limit == 0 {
 		p.limit = p.of
 	}
-	if p.limit > p.of {
+	if !bounds.ProbeLimitAmong(int64(p.of)).Has(int64(p.limit)) {
 		bad("WithProbeLimit", list(p.limit), fmt.Sprintf("at most %d, all probes of WithProbes(%d, %d)", p.of, p.successes, p.of))
 	}
-	impossible := p.of - p.successes + 1
+	most := bounds.ProbeFailuresAmong(int64(p.successes), int64(p.of))
 	if p.failures == 0 {
-		p.failures = impossible
+		p.failures = int(most.High)
 	}
-	if p.failures > impossible {
+	if !most.Has(int64(p.failures)) {
 		bad("WithProbeFailures", list(p.failures),
-			fmt.Sprintf("at most %d, with which WithProbes(%d, %d) can no longer close", impossible, p.successes, p.of))
+			fmt.Sprintf("at most %d, with which WithProbes(%d, %d) can no longer close", most.High, p.successes, p.of))
 	}
-	if o.factor != 0 && (o.delay == 0 || o.maxDelay < o.delay) {
+	if o.factor != 0 && (o.delay == 0 || !bounds.LongestFrom(o.delay).Has(o.maxDelay)) {
 		bad("WithBackoff", list(o.factor, o.maxDelay), fmt.Sprintf("a delay above 0 and not above the longest: WithDelay(%v)", o.delay))
 	}
 	if o.maxDelay == 0 {
@@ -473,7 +440,7 @@ func (o *options) probesAsInClosed() {
 		}
 	case len(o.openWhen) == 0 && len(o.rates) == 1 && len(o.recent) == 0:
 		r := o.rates[0]
-		if r.minCalls > maxCalls {
+		if !bounds.ProbesOf.Has(int64(r.minCalls)) {
 			panic("circuit: WithProbesAsInClosed: want at most 1000000 calls to decide from")
 		}
 		// It may close with the most failures that do not reach the rate.

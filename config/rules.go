@@ -10,6 +10,7 @@ import (
 
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/group"
+	"github.com/kratos-breaker/breaker/internal/bounds"
 )
 
 var (
@@ -96,7 +97,7 @@ func New(set *Set, opts ...Option) *Rules {
 	if set == nil {
 		panic("config: New: the set is nil")
 	}
-	r := &Rules{options: options{interval: defaultInterval}}
+	r := &Rules{options: options{interval: bounds.Interval.Default}}
 	for _, opt := range opts {
 		if opt == nil {
 			panic("config: New: nil Option")

@@ -20,13 +20,13 @@ package selector
 import (
 	"fmt"
 	"iter"
-	"math"
 	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/internal/bounds"
 	"github.com/kratos-breaker/breaker/sre"
 )
 
@@ -141,9 +141,9 @@ func WithLimit(n int) Option { return func(o *options) { o.limit = n } }
 func NewNodes(opts ...Option) *Nodes {
 	o := options{
 		factory:    func(address string) breaker.CircuitBreaker { return sre.NewBreaker(sre.WithName(address)) },
-		maxEjected: 0.5,
-		forget:     10 * time.Second,
-		limit:      1024,
+		maxEjected: bounds.MaxEjected.Default,
+		forget:     bounds.Forget.Default,
+		limit:      int(bounds.NodeLimit.Default),
 	}
 	for _, opt := range opts {
 		if opt == nil {
@@ -151,14 +151,9 @@ func NewNodes(opts ...Option) *Nodes {
 		}
 		opt(&o)
 	}
-	switch {
-	case !(o.maxEjected >= 0 && o.maxEjected <= 1):
-		panic(fmt.Sprintf("selector: WithMaxEjected(%v): want a share in [0, 1]", o.maxEjected))
-	case o.forget < 10*time.Millisecond || o.forget > 24*time.Hour:
-		panic(fmt.Sprintf("selector: WithForget(%v): want a duration in [10ms, 24h]", o.forget))
-	case o.limit < 1:
-		panic(fmt.Sprintf("selector: WithLimit(%d): want a number in [1, %d]", o.limit, math.MaxInt))
-	}
+	bounds.MaxEjected.Must(o.maxEjected)
+	bounds.Forget.Must(o.forget)
+	bounds.NodeLimit.Must(int64(o.limit))
 	n := &Nodes{options: o, base: time.Now()}
 	n.known.Store(new(map[string]*node))
 	return n

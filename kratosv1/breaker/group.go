@@ -9,6 +9,7 @@ import (
 
 	root "github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/group"
+	"github.com/kratos-breaker/breaker/internal/bounds"
 	"github.com/kratos-breaker/breaker/sre"
 )
 
@@ -74,7 +75,7 @@ func NewGroup(conf *Config, opts ...Option) *Group {
 	if conf == nil {
 		conf = initial.Load()
 	}
-	o := options{limit: 256, classify: Classify}
+	o := options{limit: int(bounds.GroupLimit.Default), classify: Classify}
 	for _, opt := range opts {
 		if opt == nil {
 			panic("breaker: NewGroup: nil Option")

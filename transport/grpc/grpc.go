@@ -11,7 +11,6 @@ package grpc
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"google.golang.org/grpc"
@@ -23,6 +22,7 @@ import (
 	"github.com/kratos-breaker/breaker/errors"
 	"github.com/kratos-breaker/breaker/group"
 	"github.com/kratos-breaker/breaker/internal/adapter"
+	"github.com/kratos-breaker/breaker/internal/bounds"
 )
 
 // An interceptor must return errors that package status knows.
@@ -126,11 +126,8 @@ func WithReplyClassifier(c func(ctx context.Context, req, reply any, err error) 
 // with such a message, and if none comes, by the breaker's lease. A stream that
 // only sends counts at its end.
 func WithStreamSuccessAfter(d time.Duration) Option {
-	const longest = 24 * time.Hour
 	return func(o *options) {
-		if d <= 0 || d > longest {
-			panic(fmt.Sprintf("transport/grpc: WithStreamSuccessAfter(%v): want a duration in (0, 24h]", d))
-		}
+		bounds.StreamSuccessAfter.Must(d)
 		o.successAfter = d
 	}
 }
