@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -143,9 +144,9 @@ func (h *handle) reconfigure(v *view) {
 		h.built[v.kind] = settings
 		switch b := v.breaker.(type) {
 		case *sre.Breaker:
-			b.Reconfigure(v.rule.policy.Sre.options()...)
+			b.Reconfigure(v.rule.made.sre...)
 		case *circuit.Breaker:
-			b.Reconfigure(v.rule.policy.Circuit.options()...)
+			b.Reconfigure(v.rule.made.circuit...)
 		}
 	}
 	h.overrule(v)
@@ -190,13 +191,13 @@ func (h *handle) make(k kind, r *rule) breaker.Controller {
 	listener := func(e breaker.Event) { h.changed(k, e) }
 	switch k {
 	case kindCircuit:
-		return circuit.NewBreaker(append(r.policy.Circuit.options(), circuit.WithName(h.name()), circuit.WithListener(listener))...)
+		return circuit.NewBreaker(slices.Concat(r.made.circuit, []circuit.Option{circuit.WithName(h.name()), circuit.WithListener(listener)})...)
 	case kindOff:
 		// It counts, and can be overruled, and never opens by itself.
 		never := circuit.WithOpenWhen(0, func(circuit.Counts) bool { return false })
 		return circuit.NewBreaker(never, circuit.WithName(h.name()), circuit.WithListener(listener))
 	}
-	return sre.NewBreaker(append(r.policy.Sre.options(), sre.WithName(h.name()), sre.WithListener(listener))...)
+	return sre.NewBreaker(slices.Concat(r.made.sre, []sre.Option{sre.WithName(h.name()), sre.WithListener(listener)})...)
 }
 
 // changed is told of every change of the state of a breaker.

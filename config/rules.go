@@ -106,7 +106,7 @@ func New(set *Set, opts ...Option) *Rules {
 	}
 	r.set.Store(set)
 	r.overflow.Store(new(map[shared]*handle))
-	r.nodes = group.NewKeyed(func(key string) *node { return &node{rules: r, key: key} }, set.keys.options()...)
+	r.nodes = group.NewKeyed(func(key string) *node { return &node{rules: r, key: key} }, set.keys.group...)
 	return r
 }
 
@@ -159,7 +159,7 @@ func (r *Rules) apply(set *Set) (report Report, changed bool) {
 	}
 	r.applied.Add(1)
 	r.set.Store(set)
-	r.nodes.Reconfigure(set.keys.options()...)
+	r.nodes.Reconfigure(set.keys.group...)
 	for h := range r.handles {
 		from, to := h.ruleIn(before), h.ruleIn(set)
 		if from.name != to.name || from.text != to.text {

@@ -364,11 +364,12 @@ func TestParse_SaysWhatIsWrongWithAPattern(t *testing.T) {
 		`/[a/]`:    "want no slash in [], which never stands for one",
 		`/[+-/]`:   "want no slash in [], which never stands for one",
 		`/a\`:      "want a character after the last \\",
-		"/\xff":    "want UTF-8",
 	} {
 		_, err := config.FromProto(&conf.Rules{Rules: []*conf.Rule{{Match: pattern}}})
 		require.ErrorContains(t, err, fmt.Sprintf("rules[0].match: %q, %s", pattern, want))
 	}
+	_, err := config.Parse([]byte(`{rules: [{match: !!binary L/8=}]}`), config.YAML)
+	require.Equal(t, []string{`rules[0].match: "/\xff", want UTF-8`}, faultsOf(t, err))
 }
 
 func TestRules_AnIdleBreakerMakesRoomAndItsHolderGetsTheNextOne(t *testing.T) {

@@ -164,19 +164,27 @@ rules:
 func TestFromProto_RefusesWhatAFileMustNotSay(t *testing.T) {
 	_, err := config.FromProto(nil)
 	require.ErrorContains(t, err, "the message is nil")
+	// What is no JSON is told by the one who writes it.
+	for want, m := range map[string]*conf.Rules{
+		"google.protobuf.Duration": {Default: &conf.Policy{Circuit: &conf.Circuit{Delay: &durationpb.Duration{Seconds: 1, Nanos: -1}}}},
+		"invalid UTF-8":            {Rules: []*conf.Rule{{Match: "/\xff"}}},
+	} {
+		_, err := config.FromProto(m)
+		require.ErrorContains(t, err, "config: FromProto: proto:")
+		require.ErrorContains(t, err, want)
+	}
 
 	unknown := &conf.Rules{}
 	require.NoError(t, proto.Unmarshal(protowire.AppendVarint(protowire.AppendTag(nil, 99, protowire.VarintType), 1), unknown))
 	for want, m := range map[string]*conf.Rules{
-		`default.sre.success: NaN, want a number in [0.000001, 1]`:                                            {Default: &conf.Policy{Sre: &conf.Sre{Success: proto.Float64(math.NaN())}}},
-		`default.circuit.jitter: +Inf, want a number in [0, 1]`:                                               {Default: &conf.Policy{Circuit: &conf.Circuit{Jitter: proto.Float64(math.Inf(1))}}},
-		`default.sre.window: -1s, want a duration in [1µs, 24h], as "1.5s"`:                                   {Default: &conf.Policy{Sre: &conf.Sre{Window: durationpb.New(-time.Second)}}},
-		`keys.idle: "9223372037 s and 0 ns", want a duration in [1ms, 8760h], as "1.5s"`:                      {Keys: &conf.Keys{Idle: &durationpb.Duration{Seconds: 9223372037}}},
-		`default.circuit.delay: "1 s and -1 ns", want a duration in [0s, 24h], as "1.5s"`:                     {Default: &conf.Policy{Circuit: &conf.Circuit{Delay: &durationpb.Duration{Seconds: 1, Nanos: -1}}}},
-		`default.sre.request: 9223372036854775807, want a whole number in [1, 1000000000]`:                    {Default: &conf.Policy{Sre: &conf.Sre{Request: proto.Int64(math.MaxInt64)}}},
+		`default.sre.success: "NaN", want a number in [0.000001, 1]`:                                          {Default: &conf.Policy{Sre: &conf.Sre{Success: proto.Float64(math.NaN())}}},
+		`default.circuit.jitter: "Infinity", want a number in [0, 1]`:                                         {Default: &conf.Policy{Circuit: &conf.Circuit{Jitter: proto.Float64(math.Inf(1))}}},
+		`default.sre.window: "-1s", want a duration in [1µs, 24h], as "1.5s"`:                                 {Default: &conf.Policy{Sre: &conf.Sre{Window: durationpb.New(-time.Second)}}},
+		`keys.idle: "9223372037s", want a duration in [1ms, 8760h], as "1.5s"`:                                {Keys: &conf.Keys{Idle: &durationpb.Duration{Seconds: 9223372037}}},
+		`default.sre.request: "9223372036854775807", want a whole number in [1, 1000000000]`:                  {Default: &conf.Policy{Sre: &conf.Sre{Request: proto.Int64(math.MaxInt64)}}},
 		`rules[0].match: missing; want a key, a beginning followed by *, or a pattern`:                        {Rules: []*conf.Rule{{}}},
 		`"(fields of another version)": unknown field`:                                                        unknown,
-		`default.circuit.failure_rate[0].period: 0s, want a duration in [10ms, 24h], as "1.5s"`:               {Default: &conf.Policy{Circuit: &conf.Circuit{FailureRate: []*conf.FailureRate{{Ratio: proto.Float64(1), MinCalls: proto.Int64(1), Period: &durationpb.Duration{}}}}}},
+		`default.circuit.failure_rate[0].period: "0s", want a duration in [10ms, 24h], as "1.5s"`:             {Default: &conf.Policy{Circuit: &conf.Circuit{FailureRate: []*conf.FailureRate{{Ratio: proto.Float64(1), MinCalls: proto.Int64(1), Period: &durationpb.Duration{}}}}}},
 		`default.classify.ignored.grpc[0]: "OK", want the name of a gRPC code but OK, or a number in [1, 16]`: {Default: &conf.Policy{Classify: &conf.Classify{Ignored: &conf.Answers{Grpc: []string{"OK"}}}}},
 	} {
 		_, err := config.FromProto(m)
