@@ -61,6 +61,7 @@ var sreFields = []field{
 	whole("bucket", bounds.Bucket, to(toInt64(sre.WithBucket))),
 	duration("probe_interval", bounds.ProbeInterval, to(sre.WithProbeInterval)),
 	flag("classic", "decide as go-kratos/aegis does", sre.Classic),
+	flag("unmarked_rejections", "for a host that asks with `Allow` and does not mark rejections", sre.WithUnmarkedRejections),
 }
 
 func acrossSRE(v values, report report) {
@@ -141,6 +142,7 @@ var circuitFields = []field{
 		return circuit.WithRetryAfter(d, errors.RetryAfter)
 	})),
 	flag("unmarked_rejections", "for a host that asks with `Allow` and does not mark rejections", circuit.WithUnmarkedRejections),
+	flag("slow_calls_only", "where `circuit.WithSlowCallRate` is the only rule, failures in a row do not open it", circuit.WithSlowCallsOnly),
 }
 
 func rateOption(v values) circuit.Option {
