@@ -28,8 +28,8 @@ type rule struct {
 	kind      kind
 	mode      breaker.Mode
 	classify  breaker.Classifier
-	settings  [kinds]string // what a breaker of each kind is made of
-	text      string        // all of it
+	settings  string // what the breaker is made of
+	text      string // all of it
 }
 
 // complete derives the rest from the policy, which is valid.
@@ -39,9 +39,12 @@ func (r *rule) complete(policy values) {
 	if len(get(policy, values(nil), "classify")) > 0 {
 		r.classify = errors.NewClassifier(r.made.errors...)
 	}
-	r.settings[kindSRE] = get(policy, values(nil), "sre").text(sreFields)
-	r.settings[kindClassic] = r.settings[kindSRE]
-	r.settings[kindCircuit] = get(policy, values(nil), "circuit").text(circuitFields)
+	switch r.kind {
+	case kindSRE, kindClassic:
+		r.settings = get(policy, values(nil), "sre").text(sreFields)
+	case kindCircuit:
+		r.settings = get(policy, values(nil), "circuit").text(circuitFields)
+	}
 }
 
 // String returns what a snapshot shows.
@@ -229,17 +232,12 @@ func (s *Set) find(transport, key string) *rule {
 	return s.byDefault
 }
 
-// named returns the rule with the pattern and the transport of other, or the
-// default if there is none.
-func (s *Set) named(match, transport string) *rule {
+// named returns the rule of keys beyond the limit, or the default if there is none.
+func (s *Set) named(o overflowRule) *rule {
 	for _, r := range s.rules {
-		if r.match.text == match && r.transport == transport {
+		if r.match.text == o.match && r.transport == o.transport {
 			return r
 		}
 	}
 	return s.byDefault
-}
-
-func (s *Set) has(name shared) bool {
-	return name == shared{} || s.named(name.match, name.transport) != s.byDefault
 }
