@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/internal/adapter"
 	"github.com/kratos-breaker/breaker/internal/bounds"
 	"github.com/kratos-breaker/breaker/sre"
 )
@@ -69,8 +70,9 @@ type Option func(*options)
 
 // WithCircuitBreaker makes the breaker of each node with factory; the default is
 // sre.NewBreaker, with the address for its name. It may be asked twice for a node
-// when calls race; one of the breakers is dropped unused. It panics if factory is
-// nil. Of WithCircuitBreaker and WithNodeBreaker the last one counts.
+// when calls race; one of the breakers is dropped unused. NewNodes makes the first one
+// and keeps it for the first node, so that a factory that passes an option out of its
+// range panics there. It panics if factory is nil. Of WithCircuitBreaker and WithNodeBreaker the last one counts.
 //
 // A breaker is asked for a permit before a call only to find out whether the node
 // is back. While a breaker is closed, it gets a permit when the call has ended and
@@ -88,7 +90,10 @@ func WithCircuitBreaker[B breaker.CircuitBreaker](factory func() B) Option {
 	if factory == nil {
 		panic("selector: WithCircuitBreaker: the factory is nil")
 	}
-	return WithNodeBreaker(func(string) B { return factory() })
+	return func(o *options) {
+		early := adapter.Early(factory)
+		WithNodeBreaker(func(string) B { return early() })(o)
+	}
 }
 
 // WithNodeBreaker is [WithCircuitBreaker] for a factory that wants to know the
