@@ -69,7 +69,7 @@ func check[T bounds.Number](field string, b *bounds.Of[T], value, byDefault T) {
 }
 
 func bad(field string, value any, want string) {
-	panic(fmt.Sprintf("breaker: Config.%s(%v): want %s", field, value, want))
+	panic(fmt.Sprintf("kratosv1/breaker: Config.%s(%v): want %s", field, value, want))
 }
 
 // Duration is Kratos v1's time.Duration: one that files spell "3s" or "500ms", in
