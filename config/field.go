@@ -70,12 +70,21 @@ func toInt64[O any](option func(int) O) func(int64) O {
 	return func(n int64) O { return option(int(n)) }
 }
 
+// each applies each value of a list by an option.
+func each[V, O any](option func(V) O) func(*made, any) {
+	return func(m *made, v any) {
+		for _, e := range v.([]any) {
+			m.add(option(e.(V)))
+		}
+	}
+}
+
 func number(name string, b *bounds.Of[float64], apply func(*made, any)) field {
-	return bounded(name, b, "a number in "+b.Range(), toFloat, apply)
+	return bounded(name, b, "a number", "", toFloat, apply)
 }
 
 func whole(name string, b *bounds.Of[int64], apply func(*made, any)) field {
-	return bounded(name, b, "a whole number in "+b.Range(), toInt, apply)
+	return bounded(name, b, "a whole number", "", toInt, apply)
 }
 
 func duration(name string, b *bounds.Of[time.Duration], apply func(*made, any)) field {
@@ -83,36 +92,39 @@ func duration(name string, b *bounds.Of[time.Duration], apply func(*made, any)) 
 	if b.Multiple > 0 {
 		kind = b.Unit
 	}
-	return bounded(name, b, kind+" in "+b.Range()+`, as "1.5s"`, toDuration, apply)
+	return bounded(name, b, kind, `, as "1.5s"`, toDuration, apply)
 }
 
-func bounded[T bounds.Number](name string, b *bounds.Of[T], want string, to func(any) (T, bool), apply func(*made, any)) field {
+func bounded[T bounds.Number](name string, b *bounds.Of[T], kind, example string, to func(any) (T, bool), apply func(*made, any)) field {
 	_, what := b.Describe()
 	f := field{name: name, what: what, values: b.Range(), byDefault: b.ByDefault(), apply: apply}
-	f.read = func(v any) (any, string) {
-		if n, ok := to(v); ok && b.Has(n) {
-			return n, ""
-		}
-		return nil, "want " + want
-	}
+	f.read = reader("want "+kind+" in "+f.values+example, func(v any) (T, bool) {
+		n, ok := to(v)
+		return n, ok && b.Has(n)
+	})
 	return f
+}
+
+// reader returns a function that reads a value, or says what is wanted.
+func reader[T any](want string, to func(any) (T, bool)) func(any) (any, string) {
+	return func(v any) (any, string) {
+		if x, ok := to(v); ok {
+			return x, ""
+		}
+		return nil, want
+	}
 }
 
 // flag is applied by an option without arguments, if it is true.
 func flag[O any](name, what string, option func() O) field {
-	f := field{name: name, what: what, values: "true or false", byDefault: "false"}
-	f.read = func(v any) (any, string) {
-		if b, ok := toBool(v); ok {
-			return b, ""
-		}
-		return nil, "want " + f.values
+	return field{
+		name: name, what: what, values: "true or false", byDefault: "false", read: reader("want true or false", toBool),
+		apply: func(m *made, v any) {
+			if v == true {
+				m.add(option())
+			}
+		},
 	}
-	f.apply = func(m *made, v any) {
-		if v == true {
-			m.add(option())
-		}
-	}
-	return f
 }
 
 // word is one of some words.
@@ -135,16 +147,11 @@ func word(name, what, byDefault string, words ...string) field {
 	return f
 }
 
-// element is a value of a list.
-func element(name, what, values, want string, to func(any) (any, bool), apply func(*made, any)) field {
-	f := field{name: name, what: what, values: values, byDefault: "-", list: true, apply: apply}
-	f.read = func(v any) (any, string) {
-		if e, ok := to(v); ok {
-			return e, ""
-		}
-		return nil, "want " + want
+// element is a list of values.
+func element[V, O any](name, what, values, want string, to func(any) (V, bool), option func(V) O) field {
+	return field{
+		name: name, what: what, values: values, byDefault: "-", list: true, read: reader("want "+want, to), apply: each(option),
 	}
-	return f
 }
 
 // needed are fields that an object must have, once it has inherited.

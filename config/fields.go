@@ -99,11 +99,7 @@ var circuitFields = []field{
 		}, needed(
 			whole("min_calls", bounds.FailureMinCalls, nil),
 			duration("period", bounds.FailurePeriod, nil))...),
-		apply: func(m *made, v any) {
-			for _, e := range v.([]any) {
-				m.add(rateOption(e.(values)))
-			}
-		},
+		apply: each(rateOption),
 	},
 	{
 		name: "slow_call_rate",
@@ -154,43 +150,29 @@ func rateOption(v values) circuit.Option {
 
 // outcome is the name of an outcome.
 func outcome(name, what, byDefault string, option func(breaker.Outcome) errors.Option) field {
-	f := word(name, what, byDefault, breaker.Success.String(), breaker.Failure.String(), breaker.Ignored.String())
-	f.apply = func(m *made, v any) {
-		for _, o := range []breaker.Outcome{breaker.Success, breaker.Failure, breaker.Ignored} {
-			if o.String() == v {
-				m.add(option(o))
-			}
-		}
-	}
+	f := word(name, what, byDefault, "success", "failure", "ignored")
+	f.apply = to(func(word string) errors.Option {
+		return option(map[string]breaker.Outcome{"success": breaker.Success, "failure": breaker.Failure, "ignored": breaker.Ignored}[word])
+	})
 	return f
 }
 
 // answers says which answers have an outcome.
 func answers(o breaker.Outcome, are string) field {
-	const example = ", and ranges of them: `\"404\"`, `\"500-599\"`"
-	http := element("http", "HTTP statuses that are "+are+example, bounds.HTTPStatus.Range(),
-		`an HTTP status in [100, 599], or a range as "500-599"`, toStatuses,
-		func(m *made, v any) {
-			for _, e := range v.([]any) {
-				for status := e.(statuses).First; status <= e.(statuses).Last; status++ {
-					m.add(errors.WithHTTPStatus(o, status))
-				}
+	http := element("http", "HTTP statuses that are "+are+", and ranges of them: `\"404\"`, `\"500-599\"`", bounds.HTTPStatus.Range(),
+		"an HTTP status in "+bounds.HTTPStatus.Range()+`, or a range as "500-599"`, toStatuses, func(s statuses) errors.Option {
+			var all []int
+			for status := s.First; status <= s.Last; status++ {
+				all = append(all, status)
 			}
+			return errors.WithHTTPStatus(o, all...)
 		})
 	grpc := element("grpc", "gRPC codes that are "+are+", by name or number", "[1, 16]",
 		"the name of a gRPC code but OK, or a number in [1, 16]", toCode,
-		func(m *made, v any) {
-			for _, e := range v.([]any) {
-				m.add(errors.WithGRPCCode(o, codes.Code(e.(code))))
-			}
-		})
+		func(c code) errors.Option { return errors.WithGRPCCode(o, codes.Code(c)) })
 	reasons := element("reasons", "reasons of Kratos errors that are "+are, "the reason of a Kratos error",
 		"the reason of a Kratos error", toReason,
-		func(m *made, v any) {
-			for _, e := range v.([]any) {
-				m.add(errors.WithReason(o, e.(string)))
-			}
-		})
+		func(s string) errors.Option { return errors.WithReason(o, s) })
 	return field{name: o.String(), fields: []field{http, grpc, reasons}}
 }
 

@@ -1,7 +1,7 @@
 package config
 
 import (
-	"encoding/json"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -12,57 +12,36 @@ import (
 	"github.com/kratos-breaker/breaker/internal/bounds"
 )
 
-// What is read from a text may be of several types: a placeholder of Kratos or a
-// variable of the environment makes a text of a number or a bool.
+// What is read may be of several types: a placeholder of Kratos or a variable of the
+// environment makes a text of a number or a bool, and a source of Kratos that has no
+// format has bytes for a text.
 
 func toText(v any) (string, bool) {
-	switch v := v.(type) {
-	case string:
-		return v, true
-	case []byte: // a source of Kratos that has no format
-		return string(v), true
+	if b, ok := v.([]byte); ok {
+		return string(b), true
 	}
-	return "", false
+	s, ok := v.(string)
+	return s, ok
 }
 
-// toFloat returns a number. One that is too large is infinite.
+// written returns a text, a number or a bool as somebody may have written it.
+func written(v any) string {
+	if s, ok := toText(v); ok {
+		return s
+	}
+	return fmt.Sprint(v)
+}
+
 func toFloat(v any) (float64, bool) {
-	switch v := v.(type) {
-	case float64:
-		return v, true
-	case int:
-		return float64(v), true
-	case int64:
-		return float64(v), true
-	case uint64:
-		return float64(v), true
-	case json.Number:
-		n, err := strconv.ParseFloat(v.String(), 64)
-		return n, err == nil || math.IsInf(n, 0)
-	}
-	s, ok := toText(v)
-	n, err := strconv.ParseFloat(s, 64)
-	return n, ok && err == nil
+	n, err := strconv.ParseFloat(written(v), 64)
+	return n, err == nil
 }
 
-// toInt returns a whole number that an int64 can be.
+// toInt returns a whole number that an int64 can be, as 1e6 and 20.0 are, too.
 func toInt(v any) (int64, bool) {
-	switch v := v.(type) {
-	case int:
-		return int64(v), true
-	case int64:
-		return v, true
-	case uint64:
-		return int64(v), v <= math.MaxInt64
-	}
-	s, ok := toText(v)
-	if n, isNumber := v.(json.Number); isNumber {
-		s, ok = n.String(), true
-	}
-	if n, err := strconv.ParseInt(s, 10, 64); ok && err == nil {
+	if n, err := strconv.ParseInt(written(v), 10, 64); err == nil {
 		return n, true
 	}
-	// 1e6 and 20.0 are whole, too.
 	n, ok := toFloat(v)
 	return int64(n), ok && n == math.Trunc(n) && math.Abs(n) < 1<<53
 }
@@ -76,13 +55,9 @@ func toDuration(v any) (time.Duration, bool) {
 	return d, ok && err == nil
 }
 
-func toBool(v any) (bool, bool) {
-	for _, b := range []bool{false, true} {
-		if v == any(b) || v == any(strconv.FormatBool(b)) {
-			return b, true
-		}
-	}
-	return false, false
+func toBool(v any) (b, ok bool) {
+	s := written(v)
+	return s == "true", s == "true" || s == "false"
 }
 
 // statuses are HTTP statuses from the first to the last.
@@ -97,12 +72,8 @@ func (s statuses) MarshalText() ([]byte, error) {
 	return []byte(text), nil
 }
 
-func toStatuses(v any) (any, bool) {
-	text, _ := toText(v)
-	if n, ok := toInt(v); ok {
-		text = strconv.FormatInt(n, 10)
-	}
-	from, to, isRange := strings.Cut(text, "-")
+func toStatuses(v any) (statuses, bool) {
+	from, to, isRange := strings.Cut(written(v), "-")
 	if !isRange {
 		to = from
 	}
@@ -119,7 +90,7 @@ type code codes.Code
 func (c code) MarshalText() ([]byte, error) { return []byte(codes.Code(c).String()), nil }
 
 // toCode knows the codes by the names of gRPC, NOT_FOUND, and of Go, NotFound.
-func toCode(v any) (any, bool) {
+func toCode(v any) (code, bool) {
 	if n, ok := toInt(v); ok {
 		return code(n), n >= 1 && n <= int64(codes.Unauthenticated)
 	}
@@ -133,10 +104,10 @@ func toCode(v any) (any, bool) {
 			return code(c), true
 		}
 	}
-	return nil, false
+	return 0, false
 }
 
-func toReason(v any) (any, bool) {
+func toReason(v any) (string, bool) {
 	s, ok := toText(v)
 	return s, ok && s != ""
 }
