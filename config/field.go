@@ -26,6 +26,8 @@ type field struct {
 	fields []field // of an object
 	list   bool    // whether it is a list, of values or of objects
 	most   int     // so many elements of a list; 0 for any number
+	// inherits says that the objects of a list are checked when they have inherited.
+	inherits bool
 	// missing is what is wrong with an object without it; "" if nothing is. With
 	// late, that is known when the object has inherited what it does not say.
 	missing string
@@ -217,8 +219,8 @@ func (f *faults) value(path string, v any, row *field) any {
 	for i, v := range list {
 		at, clean := fmt.Sprintf("%s[%d]", path, i), len(f.fields)
 		e := f.one(at, v, row)
-		if vs, ok := e.(values); ok && row.across != nil && len(f.fields) == clean {
-			f.check(at, vs, row) // it inherits nothing
+		if vs, ok := e.(values); ok && !row.inherits && len(f.fields) == clean {
+			f.check(at, vs, row)
 		}
 		if e != nil || row.fields != nil {
 			all = append(all, e)

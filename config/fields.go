@@ -18,7 +18,7 @@ import (
 
 var rootFields = []field{
 	{name: "default", fields: policyFields},
-	{name: "rules", fields: append([]field{matchField, transportField}, policyFields...), list: true, most: maxRules},
+	{name: "rules", fields: append([]field{matchField, transportField}, policyFields...), list: true, most: maxRules, inherits: true},
 	{name: "keys", fields: keyFields},
 }
 
