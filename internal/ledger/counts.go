@@ -25,21 +25,21 @@ func (l *Ledger) Counts() Counts {
 
 // Ended returns Counts without the rejections.
 func (l *Ledger) Ended() Counts {
-	c := Counts{Success: l.first.successes(), Failure: l.first.failure.Load()}
+	c := Counts{Success: l.first.successes(), Failure: l.first.failures()}
 	if more := l.more.Load(); more != nil {
 		for i := range more.place {
 			c.Success += more.place[i].successes()
-			c.Failure += more.place[i].failure.Load()
+			c.Failure += more.place[i].failures()
 		}
 	}
 	return c
 }
 
 func (l *Ledger) failures() uint64 {
-	n := l.first.failure.Load()
+	n := l.first.failures()
 	if more := l.more.Load(); more != nil {
 		for i := range more.place {
-			n += more.place[i].failure.Load()
+			n += more.place[i].failures()
 		}
 	}
 	return n
