@@ -1,0 +1,99 @@
+// Package rule has the rules that open a closed breaker, and the verdict of the
+// probes that close or reopen a half-open one.
+//
+// Each rule has a file of its own, with two types. A [Spec] is the rule as the
+// options give it: plain data, which may serve many breakers. A [Rule] is the rule
+// in force for one breaker, with what it has counted. A new rule is a new file
+// with both, and an option that makes the Spec; nothing else asks which rules
+// there are. The breaker counts calls and asks its [Set] of rules.
+package rule
+
+import (
+	"time"
+
+	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/internal/ledger"
+)
+
+// Spec is a rule as the options give it. Two that are equal are the same rule.
+type Spec interface {
+	// Rule returns the rule for a breaker that counts in c. Its CarryOver comes
+	// before all else.
+	Rule(c Counters) Rule
+
+	// Probes returns how the rule judges probes if it decides about them, too, or
+	// says what keeps it from that.
+	Probes() (p Probes, problem string)
+}
+
+// Rule is a rule in force for one breaker. The breaker holds its lock whenever it
+// calls a method, but for Evaluate of a rule that is Unlocked.
+type Rule interface {
+	// CarryOver takes over what the rules that were in force until now, and those of
+	// the same Set that come before this one, have counted of the same. There is no
+	// default, since a rule that forgets its state on a Reconfigure is a rule that a
+	// reload switches off. Without such a rule it begins empty.
+	CarryOver(before []Rule, at Evidence)
+
+	// Clear forgets everything: the breaker has closed.
+	Clear(at Evidence)
+
+	// Record takes in a failure, right before Evaluate is asked about it. If the rule
+	// is Unlocked, it is not called.
+	Record(e Evidence)
+
+	// Evaluate says what follows after a call has ended, or when calls in flight may
+	// have become slow.
+	Evaluate(e Evidence) Verdict
+
+	// Unlocked reports whether Evaluate may be called without the lock, and Record
+	// need not be called at all. It never changes.
+	Unlocked() bool
+
+	// Cause says why the rule opens the breaker.
+	Cause(e Evidence) string
+
+	// Show returns the window w of a snapshot with what the rule looks at, if that is
+	// more than what w shows.
+	Show(e Evidence, w breaker.Window) breaker.Window
+}
+
+// Counters are what the rules of a breaker count with.
+type Counters struct {
+	Calls *ledger.Ledger // of the closed state
+	Timed Timed          // nil unless calls are timed
+}
+
+// Timed tells how long calls take.
+type Timed interface {
+	// Scratch counts calls on time as successes and slow ones as failures.
+	Scratch() *ledger.Ledger
+	// Overdue returns how many calls in flight are slow by now.
+	Overdue(now int64, threshold time.Duration) uint64
+}
+
+// Evidence is what rules decide from. It is passed by value, so that a failure
+// allocates nothing.
+type Evidence struct {
+	Now   int64         // nanoseconds since the breaker was made
+	Ended ledger.Counts // calls of closed states since the breaker was made
+	Row   uint64        // how many failures there are in a row; 0 if the call at hand is none
+}
+
+// calls returns the number of calls that have ended.
+func (e Evidence) calls() uint64 { return e.Ended.Success + e.Ended.Failure }
+
+// Verdict is what rules say. Those of several rules are or-ed.
+type Verdict uint8
+
+const (
+	// SuccessMayOpen means that successes alone can make the rule hold.
+	SuccessMayOpen Verdict = 1 << iota
+	// Asks means that a function of the user's has to be asked.
+	Asks
+	// Opens means that the rule holds.
+	Opens
+
+	// Stays means that nothing follows.
+	Stays Verdict = 0
+)
