@@ -59,6 +59,19 @@ type published struct {
 	rejection  *breaker.RejectedError // of rejected calls
 }
 
+// userCall is a question to functions of the user's, which are asked when the
+// lock is no longer held.
+type userCall struct {
+	options    *options
+	generation uint64
+	result     breaker.Result
+	opening    *Opening        // for the delay, or nil:
+	questions  []rule.Question // for the functions of WithOpenWhen
+}
+
+// timing is a Breaker whose calls are timed, since there is a rule of slow ones.
+type timing Breaker
+
 // NewBreaker returns a closed breaker. It panics if an option is out of its
 // range or contradicts another one.
 func NewBreaker(opts ...Option) *Breaker {

@@ -2,6 +2,7 @@ package circuit
 
 import (
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/circuit/internal/rule"
 	"github.com/kratos-breaker/breaker/internal/ledger"
 )
 
@@ -142,16 +143,47 @@ func (v *published) SettleResult(t breaker.Ticket, r breaker.Result) {
 // fail counts a failure of the closed state v without the lock, and opens the breaker
 // if a rule holds. It returns false, having done nothing, if the lock is needed.
 func (v *published) fail(t breaker.Ticket, r breaker.Result) bool {
-	b, c := v.breaker, v.breaker.cold
 	now := int64(0)
 	if v.metered {
-		now = b.now()
+		now = v.breaker.now()
 	}
-	came, row := c.closed.tryFail(v, now, t)
+	came, row := v.tryFail(now, t)
 	if came == mayOpen {
-		c.failed(v.generation, row, r)
+		v.breaker.cold.failed(v.generation, row, r)
 	}
 	return came != notCounted
+}
+
+// unlockedFailure is what came of a failure that was counted without the lock.
+type unlockedFailure uint8
+
+const (
+	notCounted unlockedFailure = iota // the lock is needed
+	counted                           // and nothing follows
+	mayOpen                           // and the rules have to be asked under the lock
+)
+
+// tryFail counts a failure of the closed state v without the lock. The ticket's word is nil for a call that has none.
+//
+// It writes to what belongs to the lane of the call alone. Whoever changes the state
+// publishes that, and then waits until nobody is inside of a lane any more.
+func (v *published) tryFail(now int64, t breaker.Ticket) (f unlockedFailure, row uint64) {
+	b := v.breaker
+	in := b.ledger.Enter(t.Word)
+	switch {
+	case b.published.Load() != v || now >= b.due.Load():
+		in.Leave()
+		return notCounted, 0
+	case t.Word != nil && !b.ledger.Settle(t.Word, t.Serial, 0):
+		in.Leave()
+		return counted, 0
+	}
+	ended, row := in.Fail()
+	in.Leave()
+	if verdict, _ := v.rules.Evaluate(rule.Evidence{Now: now, Ended: ended, Row: row}); verdict != rule.Stays {
+		return mayOpen, row
+	}
+	return counted, row
 }
 
 // failed asks the rules after a failure was counted without the lock.

@@ -9,8 +9,8 @@ import (
 )
 
 // closed is the closed state: it counts how calls end, and asks the rules what
-// follows. The breaker's lock is held, but for tryFail and what calls do with the
-// ledger by themselves.
+// follows. The breaker's lock is held, but for what calls do with the ledger by
+// themselves.
 type closed struct {
 	*hot
 	rules *rule.Set
@@ -114,36 +114,4 @@ func (c *closed) window(now int64) breaker.Window {
 // emptyWindow returns what a snapshot shows of a state that begins now.
 func (c *closed) emptyWindow(now int64) breaker.Window {
 	return breaker.Window{Length: c.rules.Show(c.evidence(now), breaker.Window{}).Length}
-}
-
-// unlockedFailure is what came of a failure that was counted without the lock.
-type unlockedFailure uint8
-
-const (
-	notCounted unlockedFailure = iota // the lock is needed
-	counted                           // and nothing follows
-	mayOpen                           // and the rules have to be asked under the lock
-)
-
-// tryFail counts a failure of the closed state that v was published for, without the
-// lock. The ticket's word is nil for a call that has none.
-//
-// It writes to what belongs to the lane of the call alone. Whoever changes the state
-// publishes that, and then waits until nobody is inside of a lane any more.
-func (c *closed) tryFail(v *published, now int64, t breaker.Ticket) (f unlockedFailure, row uint64) {
-	in := c.ledger.Enter(t.Word)
-	switch {
-	case v.breaker.published.Load() != v || now >= c.due.Load():
-		in.Leave()
-		return notCounted, 0
-	case t.Word != nil && !c.ledger.Settle(t.Word, t.Serial, 0):
-		in.Leave()
-		return counted, 0
-	}
-	ended, row := in.Fail()
-	in.Leave()
-	if verdict, _ := v.rules.Evaluate(rule.Evidence{Now: now, Ended: ended, Row: row}); verdict != rule.Stays {
-		return mayOpen, row
-	}
-	return counted, row
 }

@@ -21,6 +21,9 @@ type Opening struct {
 	Delay time.Duration
 }
 
+// day is the longest delay, and the longest of all other times that can be set.
+const day = 24 * time.Hour
+
 // delays say how long an open breaker rejects all calls.
 type delays struct {
 	first   time.Duration

@@ -9,35 +9,6 @@ import (
 	"github.com/kratos-breaker/breaker/circuit/internal/rule"
 )
 
-// Option configures a breaker in [NewBreaker] and [Breaker.Reconfigure]. A
-// value out of its range, or options that contradict each other, make them
-// panic. If an option is given twice, the last one counts; only [WithListener],
-// [WithFailureRate], [WithFailurePercent] and [WithOpenWhen] add up.
-type Option func(*options)
-
-// The bounds keep every product of the arithmetic far from overflow.
-const (
-	maxCalls    = 1_000_000
-	maxMinCalls = 1_000_000_000
-	minPeriod   = 10 * time.Millisecond
-	day         = 24 * time.Hour
-)
-
-func bad(option, value, want string) {
-	panic(fmt.Sprintf("circuit: %s(%s): want %s", option, value, want))
-}
-
-func list(values ...any) string {
-	s := ""
-	for i, v := range values {
-		if i > 0 {
-			s += ", "
-		}
-		s += fmt.Sprint(v)
-	}
-	return s
-}
-
 // WithName sets the name that snapshots, events and errors carry; the default
 // is "".
 func WithName(name string) Option {

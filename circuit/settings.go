@@ -10,6 +10,12 @@ import (
 	"github.com/kratos-breaker/breaker/internal/option"
 )
 
+// Option configures a breaker in [NewBreaker] and [Breaker.Reconfigure]. A
+// value out of its range, or options that contradict each other, make them
+// panic. If an option is given twice, the last one counts; only [WithListener],
+// [WithFailureRate], [WithFailurePercent] and [WithOpenWhen] add up.
+type Option func(*options)
+
 // options are the settings of a breaker. newOptions checks them and derives
 // what is left open; from then on nothing changes them.
 type options struct {
@@ -113,4 +119,26 @@ func (o *options) probesAsInClosed(rules []rule.Spec) {
 	}
 	p.Limit, p.Failures = o.probes.Limit, o.probes.Failures
 	o.probes = p
+}
+
+// The bounds keep every product of the arithmetic far from overflow.
+const (
+	maxCalls    = 1_000_000
+	maxMinCalls = 1_000_000_000
+	minPeriod   = 10 * time.Millisecond
+)
+
+func bad(option, value, want string) {
+	panic(fmt.Sprintf("circuit: %s(%s): want %s", option, value, want))
+}
+
+func list(values ...any) string {
+	s := ""
+	for i, v := range values {
+		if i > 0 {
+			s += ", "
+		}
+		s += fmt.Sprint(v)
+	}
+	return s
 }

@@ -6,9 +6,6 @@ import (
 	"github.com/kratos-breaker/breaker"
 )
 
-// timing is a Breaker whose calls are timed, since there is a rule of slow ones.
-type timing Breaker
-
 func (t *timing) now() int64 { return (*Breaker)(t).now() }
 
 func (t *timing) slowFrom() time.Duration {

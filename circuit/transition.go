@@ -125,16 +125,6 @@ func (c *cold) release() {
 	}
 }
 
-// userCall is a question to functions of the user's, which are asked when the
-// lock is no longer held.
-type userCall struct {
-	options    *options
-	generation uint64
-	result     breaker.Result
-	opening    *Opening        // for the delay, or nil:
-	questions  []rule.Question // for the functions of WithOpenWhen
-}
-
 // unlock ends what was done under the lock: it asks the functions of the user
 // and delivers events. If one of them panics, a permit that the caller does not
 // get is given back.
