@@ -55,6 +55,7 @@ type published struct {
 	timedCalls bool                   // and are timed
 	metered    bool                   // there are rules with a period
 	unlocked   bool                   // a failure needs no lock, unless a rule may hold
+	rows       bool                   // a rule looks at failures in a row
 	rejects    int64                  // calls are rejected until then, if not 0
 	rejection  *breaker.RejectedError // of rejected calls
 }
@@ -118,7 +119,7 @@ func (c *cold) publish() {
 	case breaker.Closed:
 		v.closed = true
 		v.timedCalls = c.options.threshold > 0
-		v.unlocked = c.closed.rules.Unlocked()
+		v.unlocked, v.rows = c.closed.rules.Needs()&rule.Lock == 0, c.closed.rules.Needs()&rule.Row != 0
 	case breaker.Open:
 		reject(breaker.ReasonOpen, m.until)
 		if !set.Lenient() {

@@ -178,8 +178,7 @@ func (v *published) tryFail(now int64, t breaker.Ticket) (f unlockedFailure, row
 		in.Leave()
 		return counted, 0
 	}
-	ended, row := in.Fail()
-	in.Leave()
+	ended, row := in.Fail(v.rows)
 	if verdict, _ := v.rules.Evaluate(rule.Evidence{Now: now, Ended: ended, Row: row}); verdict != rule.Stays {
 		return mayOpen, row
 	}

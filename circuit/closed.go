@@ -72,8 +72,7 @@ func (c *closed) record(now int64, success bool) rule.Evidence {
 	}
 	c.askSuccesses()
 	in := c.ledger.Enter(nil)
-	ended, row := in.Fail()
-	in.Leave()
+	ended, row := in.Fail(true)
 	e := rule.Evidence{Now: now, Ended: ended, Row: row}
 	c.rules.Record(e)
 	return e

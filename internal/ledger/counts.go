@@ -25,14 +25,17 @@ func (l *Ledger) Counts() Counts {
 
 // Ended returns Counts without the rejections.
 func (l *Ledger) Ended() Counts {
-	c := Counts{Success: l.first.successes(), Failure: l.first.failures()}
+	return Counts{Success: l.successes(), Failure: l.failures()}
+}
+
+func (l *Ledger) successes() uint64 {
+	n := l.first.successes()
 	if more := l.more.Load(); more != nil {
 		for i := range more.place {
-			c.Success += more.place[i].successes()
-			c.Failure += more.place[i].failures()
+			n += more.place[i].successes()
 		}
 	}
-	return c
+	return n
 }
 
 func (l *Ledger) failures() uint64 {

@@ -17,9 +17,7 @@ func failThrough(l *Ledger, i int) (Counts, uint64) {
 	if more := l.more.Load(); more != nil {
 		word = &more.place[i].slot[0]
 	}
-	e := l.Enter(word)
-	defer e.Leave()
-	return e.Fail()
+	return l.Enter(word).Fail(true)
 }
 
 func TestEntry_ARowIsThatOfAllLanesTogetherLikeThatOfANaiveModel(t *testing.T) {
@@ -128,8 +126,7 @@ func TestDrain_WaitsForThoseInsideAndNoLonger(t *testing.T) {
 							return
 						}
 						require.False(t, closed.Load())
-						e.Fail()
-						e.Leave()
+						e.Fail(false)
 					}
 				})
 			}

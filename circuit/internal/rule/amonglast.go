@@ -45,7 +45,7 @@ func (r *amongLast) Clear(at Evidence) {
 
 func (r *amongLast) Record(e Evidence) { r.log.add(int64(e.calls())) }
 
-func (r *amongLast) Unlocked() bool { return false }
+func (r *amongLast) Needs() Needs { return Lock }
 
 func (r *amongLast) Evaluate(e Evidence) Verdict {
 	if e.Row > 0 && r.log.holds() {

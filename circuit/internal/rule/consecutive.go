@@ -25,7 +25,7 @@ func (consecutive) Clear(Evidence) {}
 
 func (consecutive) Record(Evidence) {}
 
-func (consecutive) Unlocked() bool { return true }
+func (consecutive) Needs() Needs { return Row }
 
 func (r consecutive) Evaluate(e Evidence) Verdict {
 	if e.Row >= uint64(r.Failures) {

@@ -45,7 +45,7 @@ func (r *inPeriod) Clear(Evidence) { r.log.clear() }
 
 func (r *inPeriod) Record(e Evidence) { r.log.add(e.Now) }
 
-func (r *inPeriod) Unlocked() bool { return false }
+func (r *inPeriod) Needs() Needs { return Lock }
 
 func (r *inPeriod) Evaluate(e Evidence) Verdict {
 	if e.Row > 0 && r.log.holds() {

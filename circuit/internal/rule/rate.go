@@ -59,7 +59,7 @@ func (r *rate) CarryOver(before []Rule, at Evidence) {
 	r.calls = meterOf(before, r.Period, r.counters.Calls, at.Now)
 }
 
-func (r *rate) Unlocked() bool { return true }
+func (r *rate) Needs() Needs { return Nothing }
 
 func (r *rate) Evaluate(e Evidence) Verdict { return r.evaluate(r.within(e)) }
 

@@ -27,7 +27,7 @@ type Spec interface {
 }
 
 // Rule is a rule in force for one breaker. The breaker holds its lock whenever it
-// calls a method, but for Evaluate of a rule that is Unlocked.
+// calls a method, but for Evaluate of a rule that does not need it.
 type Rule interface {
 	// CarryOver takes over what the rules that were in force until now, and those of
 	// the same Set that come before this one, have counted of the same. There is no
@@ -38,17 +38,16 @@ type Rule interface {
 	// Clear forgets everything: the breaker has closed.
 	Clear(at Evidence)
 
-	// Record takes in a failure, right before Evaluate is asked about it. If the rule
-	// is Unlocked, it is not called.
+	// Record takes in a failure, right before Evaluate is asked about it. If no rule
+	// of the Set needs the lock, it is not called.
 	Record(e Evidence)
 
 	// Evaluate says what follows after a call has ended, or when calls in flight may
 	// have become slow.
 	Evaluate(e Evidence) Verdict
 
-	// Unlocked reports whether Evaluate may be called without the lock, and Record
-	// need not be called at all. It never changes.
-	Unlocked() bool
+	// Needs says what the rule needs with each failure. It never changes.
+	Needs() Needs
 
 	// Cause says why the rule opens the breaker.
 	Cause(e Evidence) string
@@ -82,6 +81,21 @@ type Evidence struct {
 
 // calls returns the number of calls that have ended.
 func (e Evidence) calls() uint64 { return e.Ended.Success + e.Ended.Failure }
+
+// Needs is what rules need with a failure. That of several rules is or-ed.
+type Needs uint8
+
+const (
+	// Lock means that Record and Evaluate are called, with the lock held.
+	Lock Needs = 1 << iota
+	// Row means that Evidence.Row is exact. Otherwise it only tells failures from
+	// all else.
+	Row
+
+	// Nothing means that Evaluate may be called without the lock, and Record need not
+	// be.
+	Nothing Needs = 0
+)
 
 // Verdict is what rules say. Those of several rules are or-ed.
 type Verdict uint8

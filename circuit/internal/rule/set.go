@@ -12,15 +12,15 @@ const Never = math.MaxInt64
 
 // Set is the rules in force for one breaker. Other rules make another Set.
 type Set struct {
-	rules    []Rule
-	meters   []*meter
-	unlocked bool
+	rules  []Rule
+	meters []*meter
+	needs  Needs
 }
 
 // NewSet returns the rules of specs, which carry over what those of before have
 // counted. At first, before is nil.
 func NewSet(specs []Spec, c Counters, before *Set, at Evidence) *Set {
-	s := &Set{unlocked: true}
+	s := &Set{}
 	var known []Rule
 	if before != nil {
 		known = slices.Clone(before.rules)
@@ -30,7 +30,7 @@ func NewSet(specs []Spec, c Counters, before *Set, at Evidence) *Set {
 		r.CarryOver(known, at)
 		known = append(known, r)
 		s.rules = append(s.rules, r)
-		s.unlocked = s.unlocked && r.Unlocked()
+		s.needs |= r.Needs()
 		for _, m := range metersOf(r) {
 			if !slices.Contains(s.meters, m) {
 				s.meters = append(s.meters, m)
@@ -40,8 +40,8 @@ func NewSet(specs []Spec, c Counters, before *Set, at Evidence) *Set {
 	return s
 }
 
-// Unlocked reports whether all rules are.
-func (s *Set) Unlocked() bool { return s.unlocked }
+// Needs returns what the rules need with a failure.
+func (s *Set) Needs() Needs { return s.needs }
 
 // Metered reports whether a rule looks at a period: then calls need the time.
 func (s *Set) Metered() bool { return len(s.meters) > 0 }

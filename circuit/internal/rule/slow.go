@@ -41,8 +41,8 @@ func (r *slow) CarryOver(before []Rule, at Evidence) {
 	r.timed = meterOf(same, r.Period, r.counters.Timed.Scratch(), at.Now)
 }
 
-// Unlocked is false, since a success can be slow.
-func (r *slow) Unlocked() bool { return false }
+// Needs the lock, since a success can be slow.
+func (r *slow) Needs() Needs { return Lock }
 
 func (r *slow) Evaluate(e Evidence) Verdict { return r.evaluate(r.counts(e.Now)) }
 

@@ -49,8 +49,8 @@ func (r *userCall) CarryOver(before []Rule, at Evidence) {
 	}
 }
 
-// Unlocked is false, since the questions are written down under the lock.
-func (r *userCall) Unlocked() bool { return false }
+// Needs the lock, since the questions are written down under the lock.
+func (r *userCall) Needs() Needs { return Lock }
 
 func (r *userCall) Evaluate(e Evidence) Verdict {
 	if e.Row > 0 {
