@@ -178,12 +178,23 @@ func (v *published) tryFail(now int64, t breaker.Ticket) (f unlockedFailure, row
 		in.Leave()
 		return counted, 0
 	}
-	ended, row := in.Fail(v.rows)
-	if verdict, _ := v.rules.Evaluate(rule.Evidence{Now: now, Ended: ended, Row: row}); verdict != rule.Stays {
+	ended := in.Fail()
+	if int32(uint32(ended.Failure)-b.quiet.Load()) < 0 {
+		return counted, 0
+	}
+	row = 1
+	if v.rows {
+		row = b.ledger.RowAt(ended.Success)
+	}
+	verdict, failures, _ := v.rules.Evaluate(rule.Evidence{Now: now, Ended: ended, Row: row})
+	if verdict != rule.Stays || failures > worthALock {
 		return mayOpen, row
 	}
 	return counted, row
 }
+
+// worthALock is for how many quiet failures one takes the lock, to make that known.
+const worthALock = 100
 
 // failed asks the rules after a failure was counted without the lock.
 func (c *cold) failed(generation, row uint64, r breaker.Result) {

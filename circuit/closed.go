@@ -20,7 +20,8 @@ type closed struct {
 
 // hot is what calls of a closed breaker touch without the lock.
 type hot struct {
-	due            atomic.Int64 // when a rule has to begin a bucket; never without periods
+	due            atomic.Int64  // when a rule has to begin a bucket; never without periods
+	quiet          atomic.Uint32 // before so many failures, modulo 2^32, none can open
 	successMayOpen atomic.Bool
 	ledger         ledger.Ledger // calls of the closed state, and rejections
 }
@@ -42,7 +43,7 @@ func (c *closed) use(o *options, now int64, owner callOwner) {
 		counters.Timed = c.calls
 	}
 	c.rules = rule.NewSet(o.rules, counters, c.rules, c.evidence(now))
-	c.due.Store(c.rules.Due())
+	c.begun()
 }
 
 // begin forgets everything, as the breaker closes. No call is inside of the ledger.
@@ -51,15 +52,21 @@ func (c *closed) begin(now int64) {
 	c.base = at.Ended
 	c.ledger.BeginRow()
 	c.rules.Clear(at)
-	c.due.Store(c.rules.Due())
+	c.begun()
 	c.successMayOpen.Store(false)
+}
+
+// begun makes known that a bucket has begun: the next failure asks the rules.
+func (c *closed) begun() {
+	c.due.Store(c.rules.Due())
+	c.quiet.Store(uint32(c.ledger.Ended().Failure))
 }
 
 // roll lets the rules begin a bucket.
 func (c *closed) roll(now int64) {
 	if now >= c.due.Load() {
 		c.rules.Roll(now)
-		c.due.Store(c.rules.Due())
+		c.begun()
 	}
 }
 
@@ -71,9 +78,8 @@ func (c *closed) record(now int64, success bool) rule.Evidence {
 		return c.evidence(now)
 	}
 	c.askSuccesses()
-	in := c.ledger.Enter(nil)
-	ended, row := in.Fail(true)
-	e := rule.Evidence{Now: now, Ended: ended, Row: row}
+	ended := c.ledger.Enter(nil).Fail()
+	e := rule.Evidence{Now: now, Ended: ended, Row: c.ledger.RowAt(ended.Success)}
 	c.rules.Record(e)
 	return e
 }
@@ -86,10 +92,11 @@ func (c *closed) askSuccesses() { c.successMayOpen.Store(true) }
 // evaluate asks the rules. It returns the cause if the breaker opens, and whether
 // functions of the user have to be asked if it does not.
 func (c *closed) evaluate(e rule.Evidence) (cause string, asks bool) {
-	v, opens := c.rules.Evaluate(e)
+	v, failures, opens := c.rules.Evaluate(e)
 	if opens != nil {
 		return opens.Cause(e), false
 	}
+	c.quiet.Store(uint32(e.Ended.Failure + failures))
 	c.successMayOpen.Store(v&rule.SuccessMayOpen != 0)
 	return "", v&rule.Asks != 0
 }

@@ -33,25 +33,19 @@ func (l *Ledger) Enter(word *atomic.Uint64) Entry {
 // Leave ends the entry.
 func (e Entry) Leave() { e.lane.failure.Add(^uint64(insideOne - 1)) }
 
-// Fail counts a failure and leaves. It returns what has ended by then: with this
-// failure, though successes that are counted at the same time may be missing. With
-// row, it also returns how many failures there are in a row, up to 2^24-1: since a
-// success was counted anywhere in the ledger, or since BeginRow. Without, it returns
-// how many of them the lane knows of, at least 1, and looks at fewer cache lines.
+// Fail counts a failure and leaves. It returns what has ended by then, with this
+// failure; successes that are counted at the same time may be missing.
 //
 // It must not be mixed with the Fail of the ledger, whose rows are those of a lane.
-func (e Entry) Fail(row bool) (ended Counts, inARow uint64) {
+func (e Entry) Fail() (ended Counts) {
 	ended.Success = e.ledger.successes()
-	inARow, alone := e.streak.fail(ended.Success)
+	alone := e.streak.fail(ended.Success)
 	e.lane.failure.Add(^uint64(insideOne - 2)) // one failure more, one inside less
 	if !alone {
 		e.ledger.contended()
 	}
 	ended.Failure = e.ledger.failures()
-	if row && e.ledger.more.Load() != nil {
-		_, inARow = e.ledger.lastFailures(ended.Success, ended.Success)
-	}
-	return ended, inARow
+	return ended
 }
 
 // Drain returns when all have left who had entered before it was called. Those who

@@ -17,7 +17,8 @@ func failThrough(l *Ledger, i int) (Counts, uint64) {
 	if more := l.more.Load(); more != nil {
 		word = &more.place[i].slot[0]
 	}
-	return l.Enter(word).Fail(true)
+	ended := l.Enter(word).Fail()
+	return ended, l.RowAt(ended.Success)
 }
 
 func TestEntry_ARowIsThatOfAllLanesTogetherLikeThatOfANaiveModel(t *testing.T) {
@@ -126,7 +127,7 @@ func TestDrain_WaitsForThoseInsideAndNoLonger(t *testing.T) {
 							return
 						}
 						require.False(t, closed.Load())
-						e.Fail(false)
+						e.Fail()
 					}
 				})
 			}
@@ -148,9 +149,8 @@ func TestStreak_AFailureThatFoundFewerSuccessesContinuesTheRowOfTheOther(t *test
 	var s streak
 	s.word.Store(10 << rowBits)
 	fail := func(success uint64) uint64 {
-		row, alone := s.fail(success)
-		require.True(t, alone)
-		return row
+		require.True(t, s.fail(success))
+		return s.word.Load() & rowMask
 	}
 	for i, c := range []struct{ success, row uint64 }{{10, 1}, {10, 2}, {12, 1}, {11, 2}, {12, 3}, {13, 1}} {
 		require.Equal(t, c.row, fail(c.success), "failure %d", i)
@@ -166,6 +166,6 @@ func TestRegression_AFailureAfterVeryManySuccessesDidNotReturn(t *testing.T) {
 	l.Succeed()
 	var s streak
 	s.word.Store((1<<39 + 1) << rowBits) // as if 2^39 successes had come since
-	row, _ := s.fail(l.Ended().Success)
-	require.EqualValues(t, 1, row)
+	require.True(t, s.fail(l.Ended().Success))
+	require.EqualValues(t, 1, s.word.Load()&rowMask)
 }

@@ -15,11 +15,10 @@ type streak struct{ word atomic.Uint64 }
 // rowAhead is a number of successes of which fewer come while a failure is counted.
 const rowAhead = 1 << 32
 
-// fail takes in a failure that was counted, after which so many successes were
-// found, and returns how many failures there are now in a row. Another failure may
+// fail takes in a failure at which so many successes were found. Another failure may
 // have found more of them meanwhile: then this one comes right after it. It reports
 // whether no other one came in between.
-func (s *streak) fail(success uint64) (inARow uint64, alone bool) {
+func (s *streak) fail(success uint64) (alone bool) {
 	for alone = true; ; alone = false {
 		was := s.word.Load()
 		next := success<<rowBits | 1
@@ -27,7 +26,7 @@ func (s *streak) fail(success uint64) (inARow uint64, alone bool) {
 			next = was&^rowMask | min(was&rowMask+1, rowMask)
 		}
 		if s.word.CompareAndSwap(was, next) {
-			return next & rowMask, alone
+			return alone
 		}
 	}
 }
@@ -41,6 +40,13 @@ func (l *Ledger) BeginRow() {
 			more.place[i].streak.word.Store(0)
 		}
 	}
+}
+
+// RowAt returns how many failures of entries there are in a row, after one of them
+// that found so many successes. It tops out at 2^24-1.
+func (l *Ledger) RowAt(success uint64) (failures uint64) {
+	_, failures = l.lastFailures(success, success)
+	return failures
 }
 
 // Row returns how many successes, or failures of entries, there are in a row, if

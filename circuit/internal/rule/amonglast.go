@@ -47,11 +47,11 @@ func (r *amongLast) Record(e Evidence) { r.log.add(int64(e.calls())) }
 
 func (r *amongLast) Needs() Needs { return Lock }
 
-func (r *amongLast) Evaluate(e Evidence) Verdict {
+func (r *amongLast) Evaluate(e Evidence) (Verdict, uint64) {
 	if e.Row > 0 && r.log.holds() {
-		return Opens
+		return Opens, 0
 	}
-	return Stays
+	return Stays, 1
 }
 
 func (r *amongLast) Cause(Evidence) string {

@@ -27,11 +27,12 @@ func (consecutive) Record(Evidence) {}
 
 func (consecutive) Needs() Needs { return Row }
 
-func (r consecutive) Evaluate(e Evidence) Verdict {
-	if e.Row >= uint64(r.Failures) {
-		return Opens
+func (r consecutive) Evaluate(e Evidence) (Verdict, uint64) {
+	n := uint64(r.Failures)
+	if e.Row >= n {
+		return Opens, 0
 	}
-	return Stays
+	return Stays, n - e.Row
 }
 
 func (r consecutive) Cause(Evidence) string { return fmt.Sprintf("%d failures in a row", r.Failures) }

@@ -1,10 +1,28 @@
 package rule
 
+import "math"
+
 // Fraction is a ratio that counts are compared with exactly.
 type Fraction struct{ Num, Den uint64 }
 
 // reached reports whether part of whole is at least f.
 func (f Fraction) reached(part, whole uint64) bool { return part*f.Den >= f.Num*whole }
+
+// missing returns how much must be added to part, at least, to reach f of whole; with
+// both, it is added to whole as well.
+func (f Fraction) missing(part, whole uint64, both bool) uint64 {
+	if f.reached(part, whole) {
+		return 0
+	}
+	each := f.Den
+	if both {
+		each -= f.Num
+	}
+	if each == 0 {
+		return math.MaxUint64 // the rest of whole is in the way
+	}
+	return (f.Num*whole - part*f.Den + each - 1) / each
+}
 
 // FractionOf returns the simplest Fraction that ratio can mean: the one with
 // the smallest denominator within a billionth of it. So 0.07 means 7 of 100 and

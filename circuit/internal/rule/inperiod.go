@@ -47,11 +47,11 @@ func (r *inPeriod) Record(e Evidence) { r.log.add(e.Now) }
 
 func (r *inPeriod) Needs() Needs { return Lock }
 
-func (r *inPeriod) Evaluate(e Evidence) Verdict {
+func (r *inPeriod) Evaluate(e Evidence) (Verdict, uint64) {
 	if e.Row > 0 && r.log.holds() {
-		return Opens
+		return Opens, 0
 	}
-	return Stays
+	return Stays, 1
 }
 
 func (r *inPeriod) Cause(Evidence) string {

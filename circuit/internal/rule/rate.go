@@ -32,16 +32,15 @@ func (s Rate) Probes() (Probes, string) {
 }
 
 // evaluate judges counts, with what failed or was slow as failures.
-func (s Rate) evaluate(c ledger.Counts) Verdict {
-	switch n := c.Success + c.Failure; {
+func (s Rate) evaluate(c ledger.Counts) (Verdict, uint64) {
+	n := c.Success + c.Failure
+	switch missing := s.Ratio.missing(c.Failure, max(n, s.MinCalls), n >= s.MinCalls); {
+	case missing > 0:
+		return Stays, missing
 	case n >= s.MinCalls:
-		if s.Ratio.reached(c.Failure, n) {
-			return Opens
-		}
-	case s.Ratio.reached(c.Failure, s.MinCalls):
-		return SuccessMayOpen // only MinCalls is not reached
+		return Opens, 0
 	}
-	return Stays
+	return SuccessMayOpen, 0 // only MinCalls is not reached
 }
 
 func (s Rate) cause(c ledger.Counts, what string) string {
@@ -61,6 +60,6 @@ func (r *rate) CarryOver(before []Rule, at Evidence) {
 
 func (r *rate) Needs() Needs { return Nothing }
 
-func (r *rate) Evaluate(e Evidence) Verdict { return r.evaluate(r.within(e)) }
+func (r *rate) Evaluate(e Evidence) (Verdict, uint64) { return r.evaluate(r.within(e)) }
 
 func (r *rate) Cause(e Evidence) string { return r.cause(r.within(e), "failed") }

@@ -43,8 +43,10 @@ type Rule interface {
 	Record(e Evidence)
 
 	// Evaluate says what follows after a call has ended, or when calls in flight may
-	// have become slow.
-	Evaluate(e Evidence) Verdict
+	// have become slow. If nothing does, it also says how many more failures it takes,
+	// at least, until something can, provided that no bucket begins. So most failures
+	// need not ask. Without an idea it is 1.
+	Evaluate(e Evidence) (v Verdict, failures uint64)
 
 	// Needs says what the rule needs with each failure. It never changes.
 	Needs() Needs

@@ -10,6 +10,9 @@ import (
 // Never is a time that does not come.
 const Never = math.MaxInt64
 
+// maxFailures leaves room for more failures in a word of 32 bits.
+const maxFailures = 1 << 30
+
 // Set is the rules in force for one breaker. Other rules make another Set.
 type Set struct {
 	rules  []Rule
@@ -79,15 +82,19 @@ func (s *Set) Record(e Evidence) {
 	}
 }
 
-// Evaluate returns what the rules say and, if one opens the breaker, which.
-func (s *Set) Evaluate(e Evidence) (v Verdict, opens Rule) {
+// Evaluate returns what the rules say and, if one opens the breaker, which. Before so
+// many more failures, at most maxFailures, nothing can follow.
+func (s *Set) Evaluate(e Evidence) (v Verdict, failures uint64, opens Rule) {
+	failures = maxFailures
 	for _, r := range s.rules {
-		v |= r.Evaluate(e)
-		if v&Opens != 0 {
-			return v, r
+		said, n := r.Evaluate(e)
+		if said&Opens != 0 {
+			return said, 0, r
 		}
+		v |= said
+		failures = min(failures, n)
 	}
-	return v, nil
+	return v, failures, nil
 }
 
 // Show returns the window w with what the rules look at: the longest period, or

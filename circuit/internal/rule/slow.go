@@ -44,7 +44,7 @@ func (r *slow) CarryOver(before []Rule, at Evidence) {
 // Needs the lock, since a success can be slow.
 func (r *slow) Needs() Needs { return Lock }
 
-func (r *slow) Evaluate(e Evidence) Verdict { return r.evaluate(r.counts(e.Now)) }
+func (r *slow) Evaluate(e Evidence) (Verdict, uint64) { return r.evaluate(r.counts(e.Now)) }
 
 func (r *slow) Cause(e Evidence) string { return r.cause(r.counts(e.Now), "were slow") }
 

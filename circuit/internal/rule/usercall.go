@@ -52,11 +52,11 @@ func (r *userCall) CarryOver(before []Rule, at Evidence) {
 // Needs the lock, since the questions are written down under the lock.
 func (r *userCall) Needs() Needs { return Lock }
 
-func (r *userCall) Evaluate(e Evidence) Verdict {
+func (r *userCall) Evaluate(e Evidence) (Verdict, uint64) {
 	if e.Row > 0 {
-		return Asks
+		return Asks, 0
 	}
-	return Stays
+	return Stays, 1
 }
 
 // Cause of an opening that the function has asked for.
