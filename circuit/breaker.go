@@ -135,5 +135,5 @@ func (c *cold) publish() {
 // without it.
 func (c *cold) halt() {
 	c.owner.published.Store(c.halted)
-	c.closed.ledger.Drain()
+	c.closed.ledger.Failures().Drain()
 }

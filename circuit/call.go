@@ -169,7 +169,7 @@ const (
 // publishes that, and then waits until nobody is inside of a lane any more.
 func (v *published) tryFail(now int64, t breaker.Ticket) (f unlockedFailure, row uint64) {
 	b := v.breaker
-	in := b.ledger.Enter(t.Word)
+	in := b.ledger.Failures().Enter(t.Word)
 	switch {
 	case b.published.Load() != v || now >= b.due.Load():
 		in.Leave()
@@ -184,7 +184,7 @@ func (v *published) tryFail(now int64, t breaker.Ticket) (f unlockedFailure, row
 	}
 	row = 1
 	if v.rows {
-		row = b.ledger.RowAt(ended.Success)
+		row = b.ledger.Failures().RowAt(ended.Success)
 	}
 	verdict, failures, _ := v.rules.Evaluate(rule.Evidence{Now: now, Ended: ended, Row: row})
 	if verdict != rule.Stays || failures > worthALock {

@@ -50,7 +50,7 @@ func (c *closed) use(o *options, now int64, owner callOwner) {
 func (c *closed) begin(now int64) {
 	at := c.evidence(now)
 	c.base = at.Ended
-	c.ledger.BeginRow()
+	c.ledger.Failures().BeginRow()
 	c.rules.Clear(at)
 	c.begun()
 	c.successMayOpen.Store(false)
@@ -78,8 +78,8 @@ func (c *closed) record(now int64, success bool) rule.Evidence {
 		return c.evidence(now)
 	}
 	c.askSuccesses()
-	ended := c.ledger.Enter(nil).Fail()
-	e := rule.Evidence{Now: now, Ended: ended, Row: c.ledger.RowAt(ended.Success)}
+	ended := c.ledger.Failures().Enter(nil).Fail()
+	e := rule.Evidence{Now: now, Ended: ended, Row: c.ledger.Failures().RowAt(ended.Success)}
 	c.rules.Record(e)
 	return e
 }
@@ -108,7 +108,7 @@ func (c *closed) questions(e rule.Evidence, inFlight uint64) []rule.Question {
 }
 
 // row returns how many successes or failures there are in a row.
-func (c *closed) row() (successes, failures uint64) { return c.ledger.Row(c.base.Success) }
+func (c *closed) row() (successes, failures uint64) { return c.ledger.Failures().Row(c.base.Success) }
 
 // window returns what a snapshot shows.
 func (c *closed) window(now int64) breaker.Window {

@@ -113,3 +113,12 @@ func (a *lane) successes() uint64 {
 	}
 	return n
 }
+
+// A lane counts its failures in a word at the top of which stands how many
+// goroutines are inside of it: see Enter.
+const (
+	insideOne   = 1 << 48
+	failureMask = insideOne - 1
+)
+
+func (a *lane) failures() uint64 { return a.failure.Load() & failureMask }

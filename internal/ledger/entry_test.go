@@ -17,8 +17,8 @@ func failThrough(l *Ledger, i int) (Counts, uint64) {
 	if more := l.more.Load(); more != nil {
 		word = &more.place[i].slot[0]
 	}
-	ended := l.Enter(word).Fail()
-	return ended, l.RowAt(ended.Success)
+	ended := l.Failures().Enter(word).Fail()
+	return ended, l.Failures().RowAt(ended.Success)
 }
 
 func TestEntry_ARowIsThatOfAllLanesTogetherLikeThatOfANaiveModel(t *testing.T) {
@@ -41,12 +41,12 @@ func TestEntry_ARowIsThatOfAllLanesTogetherLikeThatOfANaiveModel(t *testing.T) {
 			},
 			"more lanes": func(*rapid.T) { l.more.CompareAndSwap(nil, newRoom()) },
 			"begin": func(*rapid.T) {
-				l.Drain()
-				l.BeginRow()
+				l.Failures().Drain()
+				l.Failures().BeginRow()
 				since, successes, failures = l.Ended().Success, 0, 0
 			},
 			"": func(t *rapid.T) {
-				s, f := l.Row(since)
+				s, f := l.Failures().Row(since)
 				require.Equal(t, [2]uint64{successes, failures}, [2]uint64{s, f})
 				require.Equal(t, failed, l.Counts().Failure)
 			},
@@ -92,17 +92,17 @@ func TestEntry_ARowThatIsTooLongForItsWordStaysTheLongest(t *testing.T) {
 func TestEntry_ItIsThatOfTheLaneOfATicket(t *testing.T) {
 	var l Ledger
 	first, _ := l.take()
-	require.Same(t, &l.first, l.Enter(first).lane)
-	require.Same(t, &l.first, l.Enter(nil).lane)
+	require.Same(t, &l.first, l.Failures().Enter(first).lane)
+	require.Same(t, &l.first, l.Failures().Enter(nil).lane)
 	l.more.Store(newRoom())
-	require.Same(t, &l.first, l.Enter(first).lane, "of before there was a room")
+	require.Same(t, &l.first, l.Failures().Enter(first).lane, "of before there was a room")
 	pooled, _ := l.takePooled()
 	for _, word := range []*atomic.Uint64{nil, pooled} {
-		require.NotSame(t, &l.first, l.Enter(word).lane)
+		require.NotSame(t, &l.first, l.Failures().Enter(word).lane)
 	}
 	for i := range lanes {
 		p := &l.more.Load().place[i]
-		require.Same(t, &p.lane, l.Enter(&p.slot[3]).lane)
+		require.Same(t, &p.lane, l.Failures().Enter(&p.slot[3]).lane)
 	}
 }
 
@@ -121,7 +121,7 @@ func TestDrain_WaitsForThoseInsideAndNoLonger(t *testing.T) {
 			for range 4 {
 				wg.Go(func() {
 					for {
-						e := l.Enter(nil)
+						e := l.Failures().Enter(nil)
 						if !open.Load() {
 							e.Leave()
 							return
@@ -133,12 +133,12 @@ func TestDrain_WaitsForThoseInsideAndNoLonger(t *testing.T) {
 			}
 			time.Sleep(time.Millisecond)
 			open.Store(false)
-			l.Drain()
+			l.Failures().Drain()
 			closed.Store(true)
 			before := l.Counts()
 			wg.Wait()
 			require.Equal(t, before, l.Counts())
-			l.Drain()
+			l.Failures().Drain()
 		})
 	}
 }

@@ -6,10 +6,6 @@ import "sync/atomic"
 // the number of its successes at the last failure, modulo 2^40, and below it how
 // many failures there were since it has that many. So a success breaks a row
 // without writing anything but itself.
-const (
-	rowBits = 24
-	rowMask = 1<<rowBits - 1
-)
 
 // Fail counts a failure and returns how many there are now in a row: since a
 // success was counted through the same lane, or since ForgetRows. It tops out at

@@ -5,9 +5,6 @@ import "github.com/kratos-breaker/breaker"
 // maxProbes is the most probes that a verdict may need.
 const maxProbes = 1_000_000
 
-// exactlyOne is what a verdict by the opening rule needs.
-const exactlyOne = "want exactly one opening rule, and no WithOpenWhen"
-
 // Probes is how the probes of a half-open breaker are judged. It has no state of
 // its own: a half-open breaker keeps its probes and their results, whatever the
 // numbers become.
@@ -16,15 +13,6 @@ type Probes struct {
 	Failures      int  // so many reopen it
 	Limit         int  // of probes that run at once
 	All           bool // the verdict comes when all have ended
-}
-
-// ProbesOf returns how the only one of some rules judges probes, or says what keeps
-// it from that.
-func ProbesOf(specs []Spec) (p Probes, problem string) {
-	if len(specs) != 1 {
-		return p, exactlyOne
-	}
-	return specs[0].Probes()
 }
 
 // Admits reports whether another probe may run: no more than the limit do, and

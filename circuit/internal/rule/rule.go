@@ -26,6 +26,18 @@ type Spec interface {
 	Probes() (p Probes, problem string)
 }
 
+// exactlyOne is what a verdict by the opening rule needs.
+const exactlyOne = "want exactly one opening rule, and no WithOpenWhen"
+
+// ProbesOf returns how the only one of some rules judges probes, or says what keeps
+// it from that.
+func ProbesOf(specs []Spec) (p Probes, problem string) {
+	if len(specs) != 1 {
+		return p, exactlyOne
+	}
+	return specs[0].Probes()
+}
+
 // Rule is a rule in force for one breaker. The breaker holds its lock whenever it
 // calls a method, but for Evaluate of a rule that does not need it.
 type Rule interface {
