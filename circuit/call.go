@@ -163,7 +163,8 @@ const (
 	mayOpen                           // and the rules have to be asked under the lock
 )
 
-// tryFail counts a failure of the closed state v without the lock. The ticket's word is nil for a call that has none.
+// tryFail counts a failure of the closed state v without the lock. The ticket's word
+// is nil for a call that has none.
 //
 // It writes to what belongs to the lane of the call alone. Whoever changes the state
 // publishes that, and then waits until nobody is inside of a lane any more.
@@ -208,7 +209,7 @@ func (c *cold) failed(generation, row uint64, r breaker.Result) {
 	c.closed.roll(now)
 	c.closed.askSuccesses()
 	e := c.closed.evidence(now)
-	e.Row = row
+	e.Row = max(row, c.closed.ledger.Failures().RowAt(e.Ended.Success))
 	c.evaluate(e, r)
 }
 

@@ -96,7 +96,9 @@ func (c *closed) evaluate(e rule.Evidence) (cause string, asks bool) {
 	if opens != nil {
 		return opens.Cause(e), false
 	}
-	c.quiet.Store(uint32(e.Ended.Failure + failures))
+	if e.Row > 0 { // otherwise the row is not known
+		c.quiet.Store(uint32(e.Ended.Failure + failures))
+	}
 	c.successMayOpen.Store(v&rule.SuccessMayOpen != 0)
 	return "", v&rule.Asks != 0
 }

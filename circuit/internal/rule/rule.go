@@ -90,7 +90,7 @@ type Timed interface {
 type Evidence struct {
 	Now   int64         // nanoseconds since the breaker was made
 	Ended ledger.Counts // calls of closed states since the breaker was made
-	Row   uint64        // how many failures there are in a row; 0 if the call at hand is none
+	Row   uint64        // failures in a row, at least those of Ended; 0 if the call at hand is none
 }
 
 // calls returns the number of calls that have ended.
