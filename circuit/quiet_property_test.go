@@ -17,9 +17,9 @@ func TestBreaker_OpensWithTheCallThatReachesALargeNumberLikeANaiveCount(t *testi
 	rapid.Check(t, func(t *rapid.T) {
 		rapid.SyncTest(t, func(t *rapid.T) {
 			const period = 10 * time.Second
-			n := rapid.IntRange(1, 500).Draw(t, "in a row")
-			minCalls := rapid.IntRange(1, 900).Draw(t, "min calls")
-			percent := rapid.IntRange(1, 100).Draw(t, "percent")
+			n := rapid.SampledFrom([]int{101, 200, 333, 500, 1000}).Draw(t, "in a row")
+			minCalls := rapid.SampledFrom([]int{1, 10, 300, 500, 900}).Draw(t, "min calls")
+			percent := rapid.SampledFrom([]int{10, 50, 51, 60, 90, 100}).Draw(t, "percent")
 			opts := []circuit.Option{circuit.WithFailurePercent(percent, minCalls, period), circuit.WithDelay(time.Hour)}
 			if rapid.Bool().Draw(t, "with a row") {
 				opts = append(opts, circuit.WithConsecutiveFailures(n))
@@ -50,10 +50,10 @@ func TestBreaker_OpensWithTheCallThatReachesALargeNumberLikeANaiveCount(t *testi
 				calls := all.success + all.failure
 				return row >= n || calls >= minCalls && all.failure*100 >= percent*calls
 			}
-			for range rapid.IntRange(1, 40).Draw(t, "runs") {
-				time.Sleep(rapid.SampledFrom([]time.Duration{0, 0, time.Second, 3 * time.Second}).Draw(t, "pause"))
-				fails := rapid.Bool().Draw(t, "fails")
-				for range rapid.IntRange(1, 300).Draw(t, "calls") {
+			for i := range 20 {
+				time.Sleep(rapid.SampledFrom([]time.Duration{0, 0, time.Second, 4 * time.Second, 9 * time.Second}).Draw(t, "pause"))
+				fails := i%2 == 1
+				for range rapid.SampledFrom([]int{1, 5, 50, 100, 150, 400}).Draw(t, "calls") {
 					p, err := b.Acquire()
 					require.NoError(t, err)
 					opens := call(fails)
