@@ -1,83 +1,17 @@
 package circuit
 
 import (
-	"fmt"
-	"slices"
 	"time"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/circuit/internal/rule"
 	"github.com/kratos-breaker/breaker/internal/bounds"
 )
-
-// Option configures a breaker in [NewBreaker] and [Breaker.Reconfigure]. A
-// value out of its range, or options that contradict each other, make them
-// panic.
-type Option func(*options)
-
-// options are the settings of a breaker. newOptions checks them and derives
-// what is left open; from then on nothing changes them.
-type options struct {
-	name      string
-	listeners []breaker.Listener
-	unmarked  bool // the user of Allow marks no rejections
-
-	recent    []recentRule
-	rates     []rateRule
-	openWhen  []predicate
-	threshold time.Duration // from which on a call is slow; 0 if none is
-	slowOnly  bool          // slow calls alone open it
-
-	probes     probing
-	probesSet  bool
-	probesAsIn bool // as the opening rule has it
-
-	delay      time.Duration
-	factor     float64
-	maxDelay   time.Duration
-	jitter     float64
-	delayFunc  func(Opening) time.Duration
-	retryAfter time.Duration // the longest that a backend may ask for; 0 if it is not asked
-
-	retryAfterOf func(error) (time.Duration, bool)
-
-	given []string // names of the options that may be given once
-}
-
-const (
-	day     = 24 * time.Hour
-	buckets = 10
-)
-
-func bad(option, value, want string) {
-	panic(fmt.Sprintf("circuit: %s(%s): want %s", option, value, want))
-}
-
-func list(values ...any) string {
-	s := ""
-	for i, v := range values {
-		if i > 0 {
-			s += ", "
-		}
-		s += fmt.Sprint(v)
-	}
-	return s
-}
-
-// once panics if the option was given before: one of the two would be lost.
-func (o *options) once(option string) {
-	if slices.Contains(o.given, option) {
-		panic("circuit: " + option + " is given twice")
-	}
-	o.given = append(o.given, option)
-}
 
 // WithName sets the name that snapshots, events and errors carry; the default
 // is "".
 func WithName(name string) Option {
-	return func(o *options) {
-		o.once("WithName")
-		o.name = name
-	}
+	return func(o *options) { o.name, o.named = name, true }
 }
 
 // WithListener adds a listener. It panics if l is nil.
@@ -99,9 +33,8 @@ func WithUnmarkedRejections() Option { return func(o *options) { o.unmarked = tr
 // [WithSlowCallRate] alone, the breaker has this one with n = 5. A success ends the row, an ignored outcome does not.
 func WithConsecutiveFailures(n int) Option {
 	return func(o *options) {
-		o.once("WithConsecutiveFailures")
 		bounds.ConsecutiveFailures.Must(int64(n))
-		o.recent = append(o.recent, recentRule{kind: inARow, failures: n, span: int64(n)})
+		o.rules = only(o.rules, rule.Consecutive{Failures: n})
 	}
 }
 
@@ -111,10 +44,9 @@ func WithConsecutiveFailures(n int) Option {
 // snapshot looks at all of them.
 func WithFailureCount(m, n int) Option {
 	return func(o *options) {
-		o.once("WithFailureCount")
 		check("WithFailureCount", list(m, n), bounds.FailureCountOf, int64(n))
 		check("WithFailureCount", list(m, n), bounds.FailuresAmong(int64(n)), int64(m))
-		o.recent = append(o.recent, recentRule{kind: ofLast, failures: m, span: int64(n)})
+		o.rules = only(o.rules, rule.AmongLast{Failures: m, Calls: n})
 	}
 }
 
@@ -124,10 +56,9 @@ func WithFailureCount(m, n int) Option {
 // failures.
 func WithFailuresInPeriod(m int, period time.Duration) Option {
 	return func(o *options) {
-		o.once("WithFailuresInPeriod")
 		check("WithFailuresInPeriod", list(m, period), bounds.PeriodFailures, int64(m))
 		check("WithFailuresInPeriod", list(m, period), bounds.Period, period)
-		o.recent = append(o.recent, recentRule{kind: within, failures: m, span: int64(period)})
+		o.rules = only(o.rules, rule.InPeriod{Failures: m, Period: period})
 	}
 }
 
@@ -144,7 +75,7 @@ func WithFailureRate(ratio float64, minCalls int, period time.Duration) Option {
 	return func(o *options) {
 		args := list(ratio, minCalls, period)
 		checkRate("WithFailureRate", args, ratio, minCalls, period)
-		o.rates = append(o.rates, rateRule{fraction: fractionOf(ratio), minCalls: uint64(minCalls), period: period})
+		o.rules = append(o.rules, rule.Rate{Ratio: rule.FractionOf(ratio), MinCalls: uint64(minCalls), Period: period})
 	}
 }
 
@@ -155,7 +86,7 @@ func WithFailurePercent(percent, minCalls int, period time.Duration) Option {
 		args := list(percent, minCalls, period)
 		check("WithFailurePercent", args, bounds.FailurePercent, int64(percent))
 		checkRate("WithFailurePercent", args, 1, minCalls, period)
-		o.rates = append(o.rates, rateRule{fraction: fraction{uint64(percent), 100}, minCalls: uint64(minCalls), period: period})
+		o.rules = append(o.rules, rule.Rate{Ratio: rule.Fraction{Num: uint64(percent), Den: 100}, MinCalls: uint64(minCalls), Period: period})
 	}
 }
 
@@ -181,12 +112,12 @@ func WithFailurePercent(percent, minCalls int, period time.Duration) Option {
 // in flight at once, and with each failed or slow call a look at all of them.
 func WithSlowCallRate(threshold time.Duration, ratio float64, minCalls int, period time.Duration) Option {
 	return func(o *options) {
-		o.once("WithSlowCallRate")
 		args := list(threshold, ratio, minCalls, period)
 		check("WithSlowCallRate", args, bounds.SlowThreshold, threshold)
 		checkRate("WithSlowCallRate", args, ratio, minCalls, period)
 		o.threshold = threshold
-		o.rates = append(o.rates, rateRule{slow: true, fraction: fractionOf(ratio), minCalls: uint64(minCalls), period: period})
+		rate := rule.Rate{Ratio: rule.FractionOf(ratio), MinCalls: uint64(minCalls), Period: period}
+		o.rules = only(o.rules, rule.Slow{Rate: rate, Threshold: threshold})
 	}
 }
 
@@ -209,8 +140,20 @@ func WithOpenWhen(period time.Duration, f func(Counts) bool) Option {
 		if period != 0 {
 			check("WithOpenWhen", list(period, "func"), bounds.OpenWhenPeriod, period)
 		}
-		o.openWhen = append(o.openWhen, predicate{period: period, holds: f})
+		o.rules = append(o.rules, rule.UserCall{Period: period, Opens: func(c rule.Counts) bool { return f(Counts(c)) }})
 	}
+}
+
+// Counts is what a function of [WithOpenWhen] decides from.
+type Counts struct {
+	// Success and Failure count the calls that ended, within the period or
+	// since the breaker closed.
+	Success, Failure uint64
+	// InFlight counts the permits that are not settled yet.
+	InFlight uint64
+	// ConsecutiveSuccesses and ConsecutiveFailures count since the last failure
+	// and the last success, whatever the period. One of them is 0.
+	ConsecutiveSuccesses, ConsecutiveFailures uint64
 }
 
 // WithProbes sets what closes a half-open breaker: that many successes among
@@ -219,10 +162,9 @@ func WithOpenWhen(period time.Duration, f func(Counts) bool) Option {
 // of 1. An ignored outcome is no result: another probe takes its place.
 func WithProbes(successes, of int) Option {
 	return func(o *options) {
-		o.once("WithProbes")
 		check("WithProbes", list(successes, of), bounds.ProbesOf, int64(of))
 		check("WithProbes", list(successes, of), bounds.SuccessesAmong(int64(of)), int64(successes))
-		o.probes.successes, o.probes.of, o.probesSet = successes, of, true
+		o.probes.Successes, o.probes.Of, o.probesSet = successes, of, true
 	}
 }
 
@@ -231,11 +173,10 @@ func WithProbes(successes, of int) Option {
 // from 1 to the number of probes of [WithProbes], which is the default.
 func WithProbeLimit(n int) Option {
 	return func(o *options) {
-		o.once("WithProbeLimit")
 		if n < 1 {
 			bad("WithProbeLimit", list(n), "a number of probes of at least 1")
 		}
-		o.probes.limit = n
+		o.probes.Limit = n
 	}
 }
 
@@ -244,11 +185,10 @@ func WithProbeLimit(n int) Option {
 // default: with WithProbes(3, 5) that is 3.
 func WithProbeFailures(n int) Option {
 	return func(o *options) {
-		o.once("WithProbeFailures")
 		if n < 1 {
 			bad("WithProbeFailures", list(n), "a number of probes of at least 1")
 		}
-		o.probes.failures = n
+		o.probes.Failures = n
 	}
 }
 
@@ -257,9 +197,8 @@ func WithProbeFailures(n int) Option {
 // range is [1ms, 24h], the default 30 s.
 func WithProbeLease(d time.Duration) Option {
 	return func(o *options) {
-		o.once("WithProbeLease")
 		bounds.ProbeLease.Must(d)
-		o.probes.lease = d
+		o.lease = d
 	}
 }
 
@@ -279,9 +218,8 @@ func WithProbesAsInClosed() Option { return func(o *options) { o.probesAsIn = tr
 // first probe through. The range is [0, 24h], the default 30 s.
 func WithDelay(d time.Duration) Option {
 	return func(o *options) {
-		o.once("WithDelay")
 		bounds.Delay.Must(d)
-		o.delay = d
+		o.delays.first = d
 	}
 }
 
@@ -290,10 +228,9 @@ func WithDelay(d time.Duration) Option {
 // factor and from the delay to 24h for longest.
 func WithBackoff(factor float64, longest time.Duration) Option {
 	return func(o *options) {
-		o.once("WithBackoff")
 		check("WithBackoff", list(factor, longest), bounds.BackoffFactor, factor)
 		check("WithBackoff", list(factor, longest), bounds.BackoffLongest, longest)
-		o.factor, o.maxDelay = factor, longest
+		o.delays.factor, o.delays.longest = factor, longest
 	}
 }
 
@@ -303,23 +240,9 @@ func WithBackoff(factor float64, longest time.Duration) Option {
 // [WithDelayFunc] asked for.
 func WithJitter(ratio float64) Option {
 	return func(o *options) {
-		o.once("WithJitter")
 		bounds.Jitter.Must(ratio)
-		o.jitter = ratio
+		o.delays.jitter = ratio
 	}
-}
-
-// Opening is what a function of [WithDelayFunc] is asked about.
-type Opening struct {
-	// Name is the breaker's name.
-	Name string
-	// Result is the end of the call that opened the breaker. Its Err is nil if
-	// the call was settled without: see breaker.Permit.DoneWith.
-	Result breaker.Result
-	// Number counts the openings since the breaker was last closed, from 1.
-	Number uint64
-	// Delay is the delay without the function.
-	Delay time.Duration
 }
 
 // WithDelayFunc sets the delay of an opening by its result. A negative delay
@@ -332,10 +255,7 @@ func WithDelayFunc(f func(Opening) time.Duration) Option {
 	if f == nil {
 		panic("circuit: WithDelayFunc: the function is nil")
 	}
-	return func(o *options) {
-		o.once("WithDelayFunc")
-		o.delayFunc = f
-	}
+	return func(o *options) { o.delays.byUser = f }
 }
 
 // WithRetryAfter takes the time that the backend asked for, with the result
@@ -347,9 +267,8 @@ func WithDelayFunc(f func(Opening) time.Duration) Option {
 // and no lock is held; if it panics, the panic goes on.
 func WithRetryAfter(longest time.Duration, of func(error) (time.Duration, bool)) Option {
 	return func(o *options) {
-		o.once("WithRetryAfter")
 		check("WithRetryAfter", list(longest, "func"), bounds.RetryAfter, longest)
-		o.retryAfter, o.retryAfterOf = longest, of
+		o.delays.retryAfter, o.delays.retryAfterOf = longest, of
 	}
 }
 
@@ -364,95 +283,4 @@ func checkRate(option, args string, ratio float64, minCalls int, period time.Dur
 	check(option, args, bounds.FailureRatio, ratio)
 	check(option, args, bounds.FailureMinCalls, int64(minCalls))
 	check(option, args, bounds.FailurePeriod, period)
-}
-
-// newOptions returns the options that opts make of the defaults.
-func newOptions(caller string, opts []Option) *options {
-	o := &options{
-		delay: bounds.Delay.Default,
-		probes: probing{
-			successes: int(bounds.ProbeSuccesses.Default), of: int(bounds.ProbesOf.Default), lease: bounds.ProbeLease.Default,
-		},
-	}
-	for _, opt := range opts {
-		if opt == nil {
-			panic("circuit: " + caller + ": nil Option")
-		}
-		opt(o)
-	}
-	o.complete()
-	return o
-}
-
-// complete fills in what is left open, and panics if options contradict each
-// other.
-func (o *options) complete() {
-	others := len(o.recent) + len(o.openWhen)
-	for _, r := range o.rates {
-		if !r.slow {
-			others++
-		}
-	}
-	slowAlone := others == 0 && len(o.rates) > 0
-	if others+len(o.rates) == 0 {
-		WithConsecutiveFailures(int(bounds.ConsecutiveFailures.Default))(o)
-	}
-	if o.probesAsIn {
-		o.probesAsInClosed() // by the rules that were given
-	}
-	if slowAlone && !o.slowOnly {
-		WithConsecutiveFailures(int(bounds.ConsecutiveFailures.Default))(o)
-	}
-	p := &o.probes
-	if p.limit == 0 {
-		p.limit = p.of
-	}
-	if !bounds.ProbeLimitAmong(int64(p.of)).Has(int64(p.limit)) {
-		bad("WithProbeLimit", list(p.limit), fmt.Sprintf("at most %d, all probes of WithProbes(%d, %d)", p.of, p.successes, p.of))
-	}
-	most := bounds.ProbeFailuresAmong(int64(p.successes), int64(p.of))
-	if p.failures == 0 {
-		p.failures = int(most.High)
-	}
-	if !most.Has(int64(p.failures)) {
-		bad("WithProbeFailures", list(p.failures),
-			fmt.Sprintf("at most %d, with which WithProbes(%d, %d) can no longer close", most.High, p.successes, p.of))
-	}
-	if o.factor != 0 && (o.delay == 0 || !bounds.LongestFrom(o.delay).Has(o.maxDelay)) {
-		bad("WithBackoff", list(o.factor, o.maxDelay), fmt.Sprintf("a delay above 0 and not above the longest: WithDelay(%v)", o.delay))
-	}
-	if o.maxDelay == 0 {
-		o.factor, o.maxDelay = 1, o.delay
-	}
-}
-
-func (o *options) probesAsInClosed() {
-	if o.probesSet {
-		panic("circuit: WithProbesAsInClosed and WithProbes contradict each other")
-	}
-	p := &o.probes
-	switch {
-	case len(o.openWhen) == 0 && len(o.rates) == 0 && len(o.recent) == 1:
-		r := o.recent[0]
-		p.successes, p.of = 1, r.failures
-		if r.kind == ofLast {
-			p.successes, p.of = int(r.span)-r.failures+1, int(r.span)
-		}
-	case len(o.openWhen) == 0 && len(o.rates) == 1 && len(o.recent) == 0:
-		r := o.rates[0]
-		if !bounds.ProbesOf.Has(int64(r.minCalls)) {
-			panic("circuit: WithProbesAsInClosed: want at most 1000000 calls to decide from")
-		}
-		// It may close with the most failures that do not reach the rate.
-		failures := uint64(0)
-		for !r.fraction.reached(failures+1, r.minCalls) {
-			failures++
-		}
-		p.successes, p.of, p.all = int(r.minCalls-failures), int(r.minCalls), true
-		if p.failures != 0 {
-			panic("circuit: WithProbesAsInClosed of a rate and WithProbeFailures contradict each other")
-		}
-	default:
-		panic("circuit: WithProbesAsInClosed: want exactly one opening rule, and no WithOpenWhen")
-	}
 }
