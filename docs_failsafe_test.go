@@ -221,9 +221,14 @@ var migrateFromFailsafe = map[string]func(*testing.T){
 			{circuit.WithFailureCount(6, 5)},
 			{circuit.WithProbes(6, 5)},
 			{circuit.WithFailuresInPeriod(3, time.Nanosecond)},
-			{circuit.WithFailuresInPeriod(3, time.Minute), circuit.WithFailuresInPeriod(4, time.Minute)},
 		} {
 			require.Panics(t, func() { circuit.NewBreaker(opts...) })
 		}
+		b := circuit.NewBreaker(circuit.WithFailuresInPeriod(3, time.Minute), circuit.WithFailuresInPeriod(4, time.Hour))
+		for want := range 4 {
+			require.Equal(t, breaker.Closed, b.Snapshot().State, "%d failures", want)
+			b.MarkFailed()
+		}
+		require.Equal(t, "4 failures within 1h0m0s", b.Snapshot().Cause)
 	},
 }

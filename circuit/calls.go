@@ -15,20 +15,41 @@ import (
 // flight, and since when. There are as many places as calls were ever in flight
 // at once. Taking and leaving one takes no lock.
 type calls struct {
-	places    atomic.Pointer[[]*call]
-	next      atomic.Uint64 // where to look for a free place
-	nextCheck atomic.Int64  // no call is overdue before that was not at the last check
-	scratch   ledger.Ledger // calls on time as successes, slow ones as failures
-	grow      sync.Mutex
+	owner      callOwner
+	generation uint64 // of the present state, under the owner's lock
+	places     atomic.Pointer[[]*call]
+	next       atomic.Uint64 // where to look for a free place
+	nextCheck  atomic.Int64  // no call is overdue before that was not at the last check
+	scratch    ledger.Ledger // calls on time as successes, slow ones as failures
+	grow       sync.Mutex
 }
 
 // call is a place for one call at a time. The word tells calls apart: it is
 // free, taken or paused, in its lowest two bits, and counts up with each call.
 type call struct {
-	breaker *Breaker
-	word    atomic.Uint64
-	began   atomic.Int64
-	view    atomic.Pointer[view]
+	owner      callOwner
+	word       atomic.Uint64
+	began      atomic.Int64
+	generation atomic.Uint64 // of the state that let it through
+}
+
+// callOwner is whose calls are timed.
+type callOwner interface {
+	now() int64
+	// slowFrom returns from which duration on a call is slow, or 0.
+	slowFrom() time.Duration
+	// pausedSlow is told of a call that is slow, and has not ended.
+	pausedSlow(now int64, generation uint64)
+	// endTimed takes in the end of a call.
+	endTimed(e timedEnd, r breaker.Result)
+}
+
+// timedEnd is the end of a timed call.
+type timedEnd struct {
+	now        int64
+	generation uint64
+	took       int64
+	wasSlow    bool // it has counted as slow already
 }
 
 const (
@@ -39,17 +60,17 @@ const (
 	placeBits = 3
 )
 
-// counted is when a call began that was slow, and counted so, before it was paused.
-const counted = -1
+// countedSlow is when a call began that was slow, and counted so, before it was paused.
+const countedSlow = -1
 
-func newCalls() *calls {
-	c := &calls{}
+func newCalls(owner callOwner) *calls {
+	c := &calls{owner: owner}
 	c.places.Store(new([]*call))
 	return c
 }
 
 // take begins a call.
-func (c *calls) take(now int64, v *view) breaker.Permit {
+func (c *calls) take(now int64, generation uint64) breaker.Permit {
 	for {
 		places := *c.places.Load()
 		// After a few misses a second half is better than a long search.
@@ -60,16 +81,16 @@ func (c *calls) take(now int64, v *view) breaker.Permit {
 				continue
 			}
 			p.began.Store(now)
-			p.view.Store(v)
+			p.generation.Store(generation)
 			p.word.Store(w + placeTaken)
 			return breaker.NewPermit(p, breaker.Ticket{Serial: w + placeTaken})
 		}
-		c.extend(len(places), v.breaker)
+		c.extend(len(places))
 	}
 }
 
 // extend doubles the number of places, unless somebody else has done it.
-func (c *calls) extend(full int, b *Breaker) {
+func (c *calls) extend(full int) {
 	c.grow.Lock()
 	defer c.grow.Unlock()
 	places := *c.places.Load()
@@ -79,20 +100,40 @@ func (c *calls) extend(full int, b *Breaker) {
 	more := max(8, full)
 	places = slices.Grow(slices.Clone(places), more) // others read the old one
 	for range more {
-		places = append(places, &call{breaker: b})
+		places = append(places, &call{owner: c.owner})
 	}
 	c.places.Store(&places)
 }
 
-// overdue returns how many calls of the generation have taken the threshold or
+// Scratch implements [rule.Timed].
+func (c *calls) Scratch() *ledger.Ledger { return &c.scratch }
+
+// Overdue implements [rule.Timed].
+func (c *calls) Overdue(now int64, threshold time.Duration) uint64 {
+	n, _ := c.overdue(now, threshold)
+	return n
+}
+
+// check reports whether calls of the present state are overdue, if another one may
+// be since it was last asked.
+func (c *calls) check(now int64, threshold time.Duration) bool {
+	if now < c.nextCheck.Load() {
+		return false
+	}
+	n, next := c.overdue(now, threshold)
+	c.nextCheck.Store(next)
+	return n > 0
+}
+
+// overdue returns how many calls of the present state have taken the threshold or
 // longer, and when the next one will have.
-func (c *calls) overdue(now int64, generation uint64, threshold time.Duration) (n uint64, next int64) {
+func (c *calls) overdue(now int64, threshold time.Duration) (n uint64, next int64) {
 	next = now + int64(threshold)
 	for _, p := range *c.places.Load() {
 		w := p.word.Load()
-		began, v := p.began.Load(), p.view.Load()
+		began, generation := p.began.Load(), p.generation.Load()
 		switch {
-		case w&placeBits != placeTaken || p.word.Load() != w || v.generation != generation:
+		case w&placeBits != placeTaken || p.word.Load() != w || generation != c.generation:
 		case now-began >= int64(threshold):
 			n++
 		default:
@@ -113,34 +154,20 @@ func (c *calls) inFlight() (n uint64) {
 
 // Pause stops the clock of a call. One that is slow by now is counted so.
 func (p *call) Pause(t breaker.Ticket) bool {
-	v, now := p.view.Load(), p.breaker.now()
-	threshold := p.breaker.view.Load().options.threshold
+	generation, now := p.generation.Load(), p.owner.now()
+	threshold := p.owner.slowFrom()
 	if !p.word.CompareAndSwap(t.Serial, t.Serial-placeTaken+placeChosen) {
 		return p.word.Load() == t.Serial-placeTaken+placePaused
 	}
 	slow := threshold > 0 && now-p.began.Load() >= int64(threshold)
 	if slow {
-		p.began.Store(counted)
+		p.began.Store(countedSlow)
 	}
 	p.word.Store(t.Serial - placeTaken + placePaused)
 	if slow {
-		p.breaker.slowNow(now, v.generation)
+		p.owner.pausedSlow(now, generation)
 	}
 	return true
-}
-
-// slowNow counts a call of a generation as slow that has not ended.
-func (b *Breaker) slowNow(now int64, generation uint64) {
-	b.mu.Lock()
-	defer b.unlock(nil)
-	b.advance(now)
-	if b.slow == nil || !b.current(generation) {
-		return
-	}
-	b.roll(now)
-	b.watch.Store(true) // before the counts are read: see reconsider
-	b.calls.scratch.Fail()
-	b.judge(now, breaker.Result{Outcome: breaker.Failure})
 }
 
 // Resume starts the clock of a paused call anew.
@@ -149,11 +176,11 @@ func (p *call) Resume(t breaker.Ticket) {
 	if !p.word.CompareAndSwap(paused, t.Serial-placeTaken+placeChosen) {
 		return
 	}
-	if p.began.Load() == counted {
+	if p.began.Load() == countedSlow {
 		p.word.Store(paused) // that is enough
 		return
 	}
-	p.began.Store(p.breaker.now())
+	p.began.Store(p.owner.now())
 	p.word.Store(t.Serial)
 }
 
@@ -175,67 +202,22 @@ func (p *call) leave(t breaker.Ticket) (began int64, paused, had bool) {
 	}
 }
 
-// Settle takes a permit back.
+// Settle implements [breaker.Settler].
 func (p *call) Settle(t breaker.Ticket, o breaker.Outcome) {
 	p.SettleResult(t, breaker.Result{Outcome: o})
 }
 
-// SettleResult takes a permit back, too.
+// SettleResult implements [breaker.ResultSettler].
 func (p *call) SettleResult(t breaker.Ticket, r breaker.Result) {
-	b := p.breaker
-	now := b.now()
-	v := p.view.Load()
+	e := timedEnd{now: p.owner.now(), generation: p.generation.Load()}
 	began, paused, had := p.leave(t)
 	if !had {
 		return // not its call any more
 	}
-	wasSlow := paused && began == counted
-	if paused {
-		began = now // it waits for nothing
+	if paused { // it waits for nothing
+		e.wasSlow = began == countedSlow
+	} else {
+		e.took = e.now - began
 	}
-	if r.Outcome == breaker.Success && b.view.Load() == v && !wasSlow &&
-		now-began < int64(v.options.threshold) && now < b.due.Load() {
-		b.calls.scratch.Succeed()
-		b.ledger.Succeed()
-		if b.watch.Load() {
-			b.reconsider(v.generation)
-		}
-		return
-	}
-	b.mu.Lock()
-	defer b.unlock(nil)
-	b.advance(now)
-	if !b.current(v.generation) {
-		b.countOutside(r.Outcome)
-		return
-	}
-	slow := b.slow != nil && !r.NotSent && now-began >= int64(b.options.threshold)
-	if slow || r.Outcome != breaker.Ignored {
-		b.roll(now)
-	}
-	switch {
-	case wasSlow:
-	case slow:
-		b.watch.Store(true) // before the counts are read: see reconsider
-		b.calls.scratch.Fail()
-	case r.Outcome != breaker.Ignored:
-		b.calls.scratch.Succeed()
-	}
-	b.ended(now, v.generation, r)
-	if slow && r.Outcome == breaker.Ignored {
-		b.judge(now, r)
-	}
-}
-
-// checkOverdue judges the calls in flight once another one may be overdue.
-func (b *Breaker) checkOverdue(now int64) {
-	if b.slow == nil || b.machine.state != breaker.Closed || now < b.calls.nextCheck.Load() {
-		return
-	}
-	n, next := b.calls.overdue(now, b.machine.generation, b.options.threshold)
-	b.calls.nextCheck.Store(next)
-	if n > 0 {
-		b.watch.Store(true) // before the counts are read: see reconsider
-		b.judge(now, breaker.Result{Outcome: breaker.Failure})
-	}
+	p.owner.endTimed(e, r)
 }

@@ -240,7 +240,6 @@ func TestF40_ImpossibleOptionsAreMistakesAndRulesAddUp(t *testing.T) {
 		"circuit: WithFailuresInPeriod(0, 1m0s): want a number of failures in [1, 1000000]":              {circuit.WithFailuresInPeriod(0, time.Minute)},
 		"circuit: WithFailureRate(0.5, 5, 9ns): want a period in [10ms, 24h]":                            {circuit.WithFailureRate(0.5, 5, 9)},
 		"circuit: WithFailureRate(0.5, 0, 1m0s): want a number of calls in [1, 1000000000]":              {circuit.WithFailureRate(0.5, 0, time.Minute)},
-		"circuit: WithConsecutiveFailures is given twice":                                                {circuit.WithConsecutiveFailures(1), circuit.WithConsecutiveFailures(2)},
 		"circuit: WithProbesAsInClosed and WithProbes contradict each other":                             {circuit.WithProbesAsInClosed(), circuit.WithProbes(1, 2)},
 		"circuit: WithProbesAsInClosed: want exactly one opening rule, and no WithOpenWhen":              {circuit.WithProbesAsInClosed(), circuit.WithConsecutiveFailures(1), circuit.WithFailureCount(1, 2)},
 		"circuit: WithProbeLimit(3): want at most 2, all probes of WithProbes(1, 2)":                     {circuit.WithProbes(1, 2), circuit.WithProbeLimit(3)},

@@ -1,87 +1,17 @@
 package circuit
 
 import (
-	"fmt"
-	"math"
-	"slices"
 	"time"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/circuit/internal/rule"
+	"github.com/kratos-breaker/breaker/internal/bounds"
 )
-
-// Option configures a breaker in [NewBreaker] and [Breaker.Reconfigure]. A
-// value out of its range, or options that contradict each other, make them
-// panic.
-type Option func(*options)
-
-// options are the settings of a breaker. newOptions checks them and derives
-// what is left open; from then on nothing changes them.
-type options struct {
-	name      string
-	listeners []breaker.Listener
-	unmarked  bool // the user of Allow marks no rejections
-
-	recent    []recentRule
-	rates     []rateRule
-	openWhen  []predicate
-	threshold time.Duration // from which on a call is slow; 0 if none is
-	slowOnly  bool          // slow calls alone open it
-
-	probes     probing
-	probesSet  bool
-	probesAsIn bool // as the opening rule has it
-
-	delay      time.Duration
-	factor     float64
-	maxDelay   time.Duration
-	jitter     float64
-	delayFunc  func(Opening) time.Duration
-	retryAfter time.Duration // the longest that a backend may ask for; 0 if it is not asked
-
-	retryAfterOf func(error) (time.Duration, bool)
-
-	given []string // names of the options that may be given once
-}
-
-// The bounds keep every product of the arithmetic far from overflow.
-const (
-	maxCalls    = 1_000_000
-	maxMinCalls = 1_000_000_000
-	minPeriod   = 10 * time.Millisecond
-	day         = 24 * time.Hour
-	buckets     = 10
-)
-
-func bad(option, value, want string) {
-	panic(fmt.Sprintf("circuit: %s(%s): want %s", option, value, want))
-}
-
-func list(values ...any) string {
-	s := ""
-	for i, v := range values {
-		if i > 0 {
-			s += ", "
-		}
-		s += fmt.Sprint(v)
-	}
-	return s
-}
-
-// once panics if the option was given before: one of the two would be lost.
-func (o *options) once(option string) {
-	if slices.Contains(o.given, option) {
-		panic("circuit: " + option + " is given twice")
-	}
-	o.given = append(o.given, option)
-}
 
 // WithName sets the name that snapshots, events and errors carry; the default
 // is "".
 func WithName(name string) Option {
-	return func(o *options) {
-		o.once("WithName")
-		o.name = name
-	}
+	return func(o *options) { o.name, o.named = name, true }
 }
 
 // WithListener adds a listener. It panics if l is nil.
@@ -103,11 +33,8 @@ func WithUnmarkedRejections() Option { return func(o *options) { o.unmarked = tr
 // [WithSlowCallRate] alone, the breaker has this one with n = 5. A success ends the row, an ignored outcome does not.
 func WithConsecutiveFailures(n int) Option {
 	return func(o *options) {
-		o.once("WithConsecutiveFailures")
-		if n < 1 || n > maxCalls {
-			bad("WithConsecutiveFailures", list(n), "a number of calls in [1, 1000000]")
-		}
-		o.recent = append(o.recent, recentRule{kind: inARow, failures: n, span: int64(n)})
+		bounds.ConsecutiveFailures.Must(int64(n))
+		o.rules = only(o.rules, rule.Consecutive{Failures: n})
 	}
 }
 
@@ -117,14 +44,9 @@ func WithConsecutiveFailures(n int) Option {
 // snapshot looks at all of them.
 func WithFailureCount(m, n int) Option {
 	return func(o *options) {
-		o.once("WithFailureCount")
-		if n < 1 || n > maxCalls {
-			bad("WithFailureCount", list(m, n), "a number of calls n in [1, 1000000]")
-		}
-		if m < 1 || m > n {
-			bad("WithFailureCount", list(m, n), fmt.Sprintf("a number of failures m in [1, %d]", n))
-		}
-		o.recent = append(o.recent, recentRule{kind: ofLast, failures: m, span: int64(n)})
+		check("WithFailureCount", list(m, n), bounds.FailureCountOf, int64(n))
+		check("WithFailureCount", list(m, n), bounds.FailuresAmong(int64(n)), int64(m))
+		o.rules = only(o.rules, rule.AmongLast{Failures: m, Calls: n})
 	}
 }
 
@@ -134,12 +56,9 @@ func WithFailureCount(m, n int) Option {
 // failures.
 func WithFailuresInPeriod(m int, period time.Duration) Option {
 	return func(o *options) {
-		o.once("WithFailuresInPeriod")
-		if m < 1 || m > maxCalls {
-			bad("WithFailuresInPeriod", list(m, period), "a number of failures in [1, 1000000]")
-		}
-		checkPeriod("WithFailuresInPeriod", list(m, period), period)
-		o.recent = append(o.recent, recentRule{kind: within, failures: m, span: int64(period)})
+		check("WithFailuresInPeriod", list(m, period), bounds.PeriodFailures, int64(m))
+		check("WithFailuresInPeriod", list(m, period), bounds.Period, period)
+		o.rules = only(o.rules, rule.InPeriod{Failures: m, Period: period})
 	}
 }
 
@@ -156,7 +75,7 @@ func WithFailureRate(ratio float64, minCalls int, period time.Duration) Option {
 	return func(o *options) {
 		args := list(ratio, minCalls, period)
 		checkRate("WithFailureRate", args, ratio, minCalls, period)
-		o.rates = append(o.rates, rateRule{fraction: fractionOf(ratio), minCalls: uint64(minCalls), period: period})
+		o.rules = append(o.rules, rule.Rate{Ratio: rule.FractionOf(ratio), MinCalls: uint64(minCalls), Period: period})
 	}
 }
 
@@ -165,11 +84,9 @@ func WithFailureRate(ratio float64, minCalls int, period time.Duration) Option {
 func WithFailurePercent(percent, minCalls int, period time.Duration) Option {
 	return func(o *options) {
 		args := list(percent, minCalls, period)
-		if percent < 1 || percent > 100 {
-			bad("WithFailurePercent", args, "a number of percent in [1, 100]")
-		}
+		check("WithFailurePercent", args, bounds.FailurePercent, int64(percent))
 		checkRate("WithFailurePercent", args, 1, minCalls, period)
-		o.rates = append(o.rates, rateRule{fraction: fraction{uint64(percent), 100}, minCalls: uint64(minCalls), period: period})
+		o.rules = append(o.rules, rule.Rate{Ratio: rule.Fraction{Num: uint64(percent), Den: 100}, MinCalls: uint64(minCalls), Period: period})
 	}
 }
 
@@ -195,14 +112,12 @@ func WithFailurePercent(percent, minCalls int, period time.Duration) Option {
 // in flight at once, and with each failed or slow call a look at all of them.
 func WithSlowCallRate(threshold time.Duration, ratio float64, minCalls int, period time.Duration) Option {
 	return func(o *options) {
-		o.once("WithSlowCallRate")
 		args := list(threshold, ratio, minCalls, period)
-		if threshold <= 0 || threshold > day {
-			bad("WithSlowCallRate", args, "a threshold in (0, 24h]")
-		}
+		check("WithSlowCallRate", args, bounds.SlowThreshold, threshold)
 		checkRate("WithSlowCallRate", args, ratio, minCalls, period)
 		o.threshold = threshold
-		o.rates = append(o.rates, rateRule{slow: true, fraction: fractionOf(ratio), minCalls: uint64(minCalls), period: period})
+		rate := rule.Rate{Ratio: rule.FractionOf(ratio), MinCalls: uint64(minCalls), Period: period}
+		o.rules = only(o.rules, rule.Slow{Rate: rate, Threshold: threshold})
 	}
 }
 
@@ -223,10 +138,22 @@ func WithOpenWhen(period time.Duration, f func(Counts) bool) Option {
 	}
 	return func(o *options) {
 		if period != 0 {
-			checkPeriod("WithOpenWhen", list(period, "func"), period)
+			check("WithOpenWhen", list(period, "func"), bounds.OpenWhenPeriod, period)
 		}
-		o.openWhen = append(o.openWhen, predicate{period: period, holds: f})
+		o.rules = append(o.rules, rule.UserCall{Period: period, Opens: func(c rule.Counts) bool { return f(Counts(c)) }})
 	}
+}
+
+// Counts is what a function of [WithOpenWhen] decides from.
+type Counts struct {
+	// Success and Failure count the calls that ended, within the period or
+	// since the breaker closed.
+	Success, Failure uint64
+	// InFlight counts the permits that are not settled yet.
+	InFlight uint64
+	// ConsecutiveSuccesses and ConsecutiveFailures count since the last failure
+	// and the last success, whatever the period. One of them is 0.
+	ConsecutiveSuccesses, ConsecutiveFailures uint64
 }
 
 // WithProbes sets what closes a half-open breaker: that many successes among
@@ -235,14 +162,9 @@ func WithOpenWhen(period time.Duration, f func(Counts) bool) Option {
 // of 1. An ignored outcome is no result: another probe takes its place.
 func WithProbes(successes, of int) Option {
 	return func(o *options) {
-		o.once("WithProbes")
-		if of < 1 || of > maxCalls {
-			bad("WithProbes", list(successes, of), "a number of probes in [1, 1000000]")
-		}
-		if successes < 1 || successes > of {
-			bad("WithProbes", list(successes, of), fmt.Sprintf("a number of successes in [1, %d]", of))
-		}
-		o.probes.successes, o.probes.of, o.probesSet = successes, of, true
+		check("WithProbes", list(successes, of), bounds.ProbesOf, int64(of))
+		check("WithProbes", list(successes, of), bounds.SuccessesAmong(int64(of)), int64(successes))
+		o.probes.Successes, o.probes.Of, o.probesSet = successes, of, true
 	}
 }
 
@@ -251,11 +173,10 @@ func WithProbes(successes, of int) Option {
 // from 1 to the number of probes of [WithProbes], which is the default.
 func WithProbeLimit(n int) Option {
 	return func(o *options) {
-		o.once("WithProbeLimit")
 		if n < 1 {
 			bad("WithProbeLimit", list(n), "a number of probes of at least 1")
 		}
-		o.probes.limit = n
+		o.probes.Limit = n
 	}
 }
 
@@ -264,11 +185,10 @@ func WithProbeLimit(n int) Option {
 // default: with WithProbes(3, 5) that is 3.
 func WithProbeFailures(n int) Option {
 	return func(o *options) {
-		o.once("WithProbeFailures")
 		if n < 1 {
 			bad("WithProbeFailures", list(n), "a number of probes of at least 1")
 		}
-		o.probes.failures = n
+		o.probes.Failures = n
 	}
 }
 
@@ -277,11 +197,8 @@ func WithProbeFailures(n int) Option {
 // range is [1ms, 24h], the default 30 s.
 func WithProbeLease(d time.Duration) Option {
 	return func(o *options) {
-		o.once("WithProbeLease")
-		if d < time.Millisecond || d > day {
-			bad("WithProbeLease", list(d), "a duration in [1ms, 24h]")
-		}
-		o.probes.lease = d
+		bounds.ProbeLease.Must(d)
+		o.lease = d
 	}
 }
 
@@ -301,11 +218,8 @@ func WithProbesAsInClosed() Option { return func(o *options) { o.probesAsIn = tr
 // first probe through. The range is [0, 24h], the default 30 s.
 func WithDelay(d time.Duration) Option {
 	return func(o *options) {
-		o.once("WithDelay")
-		if d < 0 || d > day {
-			bad("WithDelay", list(d), "a duration in [0, 24h]")
-		}
-		o.delay = d
+		bounds.Delay.Must(d)
+		o.delays.first = d
 	}
 }
 
@@ -314,14 +228,9 @@ func WithDelay(d time.Duration) Option {
 // factor and from the delay to 24h for longest.
 func WithBackoff(factor float64, longest time.Duration) Option {
 	return func(o *options) {
-		o.once("WithBackoff")
-		if math.IsNaN(factor) || factor < 1 || factor > 100 {
-			bad("WithBackoff", list(factor, longest), "a factor in [1, 100]")
-		}
-		if longest <= 0 || longest > day {
-			bad("WithBackoff", list(factor, longest), "a longest delay in (0, 24h]")
-		}
-		o.factor, o.maxDelay = factor, longest
+		check("WithBackoff", list(factor, longest), bounds.BackoffFactor, factor)
+		check("WithBackoff", list(factor, longest), bounds.BackoffLongest, longest)
+		o.delays.factor, o.delays.longest = factor, longest
 	}
 }
 
@@ -331,25 +240,9 @@ func WithBackoff(factor float64, longest time.Duration) Option {
 // [WithDelayFunc] asked for.
 func WithJitter(ratio float64) Option {
 	return func(o *options) {
-		o.once("WithJitter")
-		if math.IsNaN(ratio) || ratio < 0 || ratio > 1 {
-			bad("WithJitter", list(ratio), "a ratio in [0, 1]")
-		}
-		o.jitter = ratio
+		bounds.Jitter.Must(ratio)
+		o.delays.jitter = ratio
 	}
-}
-
-// Opening is what a function of [WithDelayFunc] is asked about.
-type Opening struct {
-	// Name is the breaker's name.
-	Name string
-	// Result is the end of the call that opened the breaker. Its Err is nil if
-	// the call was settled without: see breaker.Permit.DoneWith.
-	Result breaker.Result
-	// Number counts the openings since the breaker was last closed, from 1.
-	Number uint64
-	// Delay is the delay without the function.
-	Delay time.Duration
 }
 
 // WithDelayFunc sets the delay of an opening by its result. A negative delay
@@ -362,10 +255,7 @@ func WithDelayFunc(f func(Opening) time.Duration) Option {
 	if f == nil {
 		panic("circuit: WithDelayFunc: the function is nil")
 	}
-	return func(o *options) {
-		o.once("WithDelayFunc")
-		o.delayFunc = f
-	}
+	return func(o *options) { o.delays.byUser = f }
 }
 
 // WithRetryAfter takes the time that the backend asked for, with the result
@@ -377,115 +267,20 @@ func WithDelayFunc(f func(Opening) time.Duration) Option {
 // and no lock is held; if it panics, the panic goes on.
 func WithRetryAfter(longest time.Duration, of func(error) (time.Duration, bool)) Option {
 	return func(o *options) {
-		o.once("WithRetryAfter")
-		if longest <= 0 || longest > day {
-			bad("WithRetryAfter", list(longest, "func"), "a duration in (0, 24h]")
-		}
-		o.retryAfter, o.retryAfterOf = longest, of
+		check("WithRetryAfter", list(longest, "func"), bounds.RetryAfter, longest)
+		o.delays.retryAfter, o.delays.retryAfterOf = longest, of
 	}
 }
 
-func checkPeriod(option, args string, period time.Duration) {
-	if period < minPeriod || period > day {
-		bad(option, args, "a period in [10ms, 24h]")
+// check panics if v is out of its range.
+func check[T bounds.Number](option, args string, b *bounds.Of[T], v T) {
+	if !b.Has(v) {
+		bad(option, args, b.Want())
 	}
 }
 
 func checkRate(option, args string, ratio float64, minCalls int, period time.Duration) {
-	if math.IsNaN(ratio) || ratio < 1e-6 || ratio > 1 {
-		bad(option, args, "a ratio in [0.000001, 1]")
-	}
-	if minCalls < 1 || minCalls > maxMinCalls {
-		bad(option, args, "a number of calls in [1, 1000000000]")
-	}
-	checkPeriod(option, args, period)
-}
-
-// newOptions returns the options that opts make of the defaults.
-func newOptions(caller string, opts []Option) *options {
-	o := &options{
-		delay:  30 * time.Second,
-		probes: probing{successes: 1, of: 1, lease: 30 * time.Second},
-	}
-	for _, opt := range opts {
-		if opt == nil {
-			panic("circuit: " + caller + ": nil Option")
-		}
-		opt(o)
-	}
-	o.complete()
-	return o
-}
-
-// complete fills in what is left open, and panics if options contradict each
-// other.
-func (o *options) complete() {
-	others := len(o.recent) + len(o.openWhen)
-	for _, r := range o.rates {
-		if !r.slow {
-			others++
-		}
-	}
-	slowAlone := others == 0 && len(o.rates) > 0
-	if others+len(o.rates) == 0 {
-		WithConsecutiveFailures(5)(o)
-	}
-	if o.probesAsIn {
-		o.probesAsInClosed() // by the rules that were given
-	}
-	if slowAlone && !o.slowOnly {
-		WithConsecutiveFailures(5)(o)
-	}
-	p := &o.probes
-	if p.limit == 0 {
-		p.limit = p.of
-	}
-	if p.limit > p.of {
-		bad("WithProbeLimit", list(p.limit), fmt.Sprintf("at most %d, all probes of WithProbes(%d, %d)", p.of, p.successes, p.of))
-	}
-	impossible := p.of - p.successes + 1
-	if p.failures == 0 {
-		p.failures = impossible
-	}
-	if p.failures > impossible {
-		bad("WithProbeFailures", list(p.failures),
-			fmt.Sprintf("at most %d, with which WithProbes(%d, %d) can no longer close", impossible, p.successes, p.of))
-	}
-	if o.factor != 0 && (o.delay == 0 || o.maxDelay < o.delay) {
-		bad("WithBackoff", list(o.factor, o.maxDelay), fmt.Sprintf("a delay above 0 and not above the longest: WithDelay(%v)", o.delay))
-	}
-	if o.maxDelay == 0 {
-		o.factor, o.maxDelay = 1, o.delay
-	}
-}
-
-func (o *options) probesAsInClosed() {
-	if o.probesSet {
-		panic("circuit: WithProbesAsInClosed and WithProbes contradict each other")
-	}
-	p := &o.probes
-	switch {
-	case len(o.openWhen) == 0 && len(o.rates) == 0 && len(o.recent) == 1:
-		r := o.recent[0]
-		p.successes, p.of = 1, r.failures
-		if r.kind == ofLast {
-			p.successes, p.of = int(r.span)-r.failures+1, int(r.span)
-		}
-	case len(o.openWhen) == 0 && len(o.rates) == 1 && len(o.recent) == 0:
-		r := o.rates[0]
-		if r.minCalls > maxCalls {
-			panic("circuit: WithProbesAsInClosed: want at most 1000000 calls to decide from")
-		}
-		// It may close with the most failures that do not reach the rate.
-		failures := uint64(0)
-		for !r.fraction.reached(failures+1, r.minCalls) {
-			failures++
-		}
-		p.successes, p.of, p.all = int(r.minCalls-failures), int(r.minCalls), true
-		if p.failures != 0 {
-			panic("circuit: WithProbesAsInClosed of a rate and WithProbeFailures contradict each other")
-		}
-	default:
-		panic("circuit: WithProbesAsInClosed: want exactly one opening rule, and no WithOpenWhen")
-	}
+	check(option, args, bounds.FailureRatio, ratio)
+	check(option, args, bounds.FailureMinCalls, int64(minCalls))
+	check(option, args, bounds.FailurePeriod, period)
 }

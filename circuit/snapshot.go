@@ -1,7 +1,6 @@
 package circuit
 
 import (
-	"slices"
 	"time"
 
 	"github.com/kratos-breaker/breaker"
@@ -17,101 +16,67 @@ import (
 // 16777215, far beyond what a rule can ask for. Snapshot takes the breaker's lock
 // for a moment, in which it reads what the rules look at.
 func (b *Breaker) Snapshot() breaker.Snapshot {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	c := b.cold
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	now := b.now()
-	m := b.machine
-	m.running, m.strays = slices.Clone(m.running), slices.Clone(m.strays)
-	lost := m.derive(now, b.options.probes, b.ledger.Counts())
-	s := b.snapshot(&m, now)
+	m := c.machine
+	m.probes = m.probes.clone()
+	lost := m.derive(now, c.options.probes)
+	s := c.snapshot(&m, now)
 	s.Totals.InFlight -= lost
 	s.Totals.Failure += lost
 	return s
 }
 
-// snapshot describes m. The lock is held.
-func (b *Breaker) snapshot(m *machine, now int64) breaker.Snapshot {
+// snapshot describes m, which may be what the present state has led to. The lock is
+// held.
+func (c *cold) snapshot(m *machine, now int64) breaker.Snapshot {
 	s := breaker.Snapshot{
-		Name: b.options.name, State: m.state, Since: b.time(m.since), Cause: m.cause,
-		Window: b.window(m, now), Totals: b.totals(), Openings: m.openings,
+		Name: c.options.name, State: m.state, Since: c.owner.time(m.since), Cause: m.cause,
+		Window: c.window(m, now), Totals: c.totals(), Openings: m.openings,
 		Transitions: m.transitions,
 	}
-	if b.mode != breaker.Auto && now < b.modeUntil {
-		s.Mode, s.ModeUntil = b.mode, b.timeUnlessNever(b.modeUntil)
-	}
-	until := int64(0)
 	switch m.state {
 	case breaker.Closed:
-		if b.machine.state == breaker.Closed { // otherwise derived: nothing has ended since
-			s.ConsecutiveSuccesses, s.ConsecutiveFailures = b.streak.at(b.ledger.Counts().Success)
+		if c.machine.state == breaker.Closed { // otherwise derived: nothing has ended since
+			s.ConsecutiveSuccesses, s.ConsecutiveFailures = c.closed.row()
 		}
 	case breaker.HalfOpen:
-		s.ConsecutiveSuccesses, s.ConsecutiveFailures = m.successes, m.faults
-		if !b.options.probes.admits(m) {
+		s.ConsecutiveSuccesses, s.ConsecutiveFailures = m.probes.successes, m.probes.faults
+		if !m.probes.admits(c.options.probes) {
 			s.RejectRatio = 1
 		}
 	case breaker.Open:
-		s.RejectRatio, until = 1, m.until
+		s.RejectRatio = 1
+		if m.until != never {
+			s.RetryAfter = time.Duration(max(0, m.until-now))
+		}
 	}
-	switch s.Mode {
-	case breaker.ForceOpen:
-		s.RejectRatio, until = 1, b.modeUntil
-	case breaker.ForceClosed, breaker.DryRun:
-		s.RejectRatio, until = 0, 0
-	}
-	if until != never {
-		s.RetryAfter = time.Duration(max(0, until-now))
-	}
+	c.mode.Last().Show(&s, now)
 	return s
 }
 
 // window returns the counts of the present state of m.
-func (b *Breaker) window(m *machine, now int64) breaker.Window {
-	switch m.state {
-	case breaker.Open:
+func (c *cold) window(m *machine, now int64) breaker.Window {
+	switch {
+	case m.state == breaker.Open:
 		return m.ended
-	case breaker.HalfOpen:
-		return m.window()
+	case m.state == breaker.HalfOpen:
+		return m.probes.window()
+	case c.machine.state != breaker.Closed: // derived
+		return c.closed.emptyWindow(now)
 	}
-	all := b.ledger.Counts()
-	c := all.Sub(m.base)
-	w := breaker.Window{Success: c.Success, Failure: c.Failure}
-	if b.machine.state != breaker.Closed { // derived: nothing has ended since
-		for _, meter := range b.meters {
-			if meter.ledger == &b.ledger {
-				w.Length = max(w.Length, meter.period)
-			}
-		}
-		return w
-	}
-	for _, r := range b.recent {
-		if n := uint64(r.span); r.kind == ofLast {
-			ended := all.Success + all.Failure
-			w.Failure = r.count(int64(ended))
-			w.Success = min(n, ended-r.from) - w.Failure
-		}
-	}
-	for _, meter := range b.meters {
-		if meter.ledger == &b.ledger && meter.period > w.Length {
-			c := meter.counts(now)
-			w.Length, w.Success, w.Failure = meter.period, c.Success, c.Failure
-		}
-	}
-	if b.slow != nil {
-		overdue, _ := b.calls.overdue(now, m.generation, b.options.threshold)
-		w.Slow = b.slow.counts(now).Failure + overdue
-	}
-	return w
+	return c.closed.window(now)
 }
 
-func (b *Breaker) totals() breaker.Totals {
-	t := b.ledger.Totals().Add(b.outside.Totals())
-	if b.calls != nil {
-		n := b.calls.inFlight()
+func (c *cold) totals() breaker.Totals {
+	t := c.closed.ledger.Totals()
+	if c.closed.calls != nil {
+		n := c.closed.calls.inFlight()
 		t = t.Add(ledger.Totals{Offered: n, Allowed: n, InFlight: n})
 	}
-	t.WouldReject = b.would.Load()
-	return breaker.Totals(t)
+	return c.mode.Totals(t)
 }
 
 // Idle reports whether little would be lost with the breaker: it is closed, in
@@ -123,8 +88,7 @@ func (b *Breaker) Idle() bool {
 	if s.State != breaker.Closed || s.Mode != breaker.Auto || s.Totals.InFlight > 0 {
 		return false
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	now := b.now()
-	return !slices.ContainsFunc(b.meters, func(m *meter) bool { return m.counts(now).Total() > 0 })
+	b.cold.mu.Lock()
+	defer b.cold.mu.Unlock()
+	return b.cold.closed.rules.Empty(b.now())
 }

@@ -1,128 +1,138 @@
 package circuit
 
 import (
-	"slices"
 	"time"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/circuit/internal/rule"
 )
 
-// The causes that have no numbers in them.
-const (
-	causeDelay  = "the delay has passed"
-	causeProbes = "the results of the probes"
-	causeHand   = "by hand"
-	causeReset  = "reset"
-	causeUser   = "the function of WithOpenWhen"
-)
+// What is here leads from one state to another. The lock is held, but for what asks
+// the functions of the user.
 
-// become begins a state, at the time of its cause. The lock is held.
-func (b *Breaker) become(to breaker.State, at int64, cause string) {
-	m := &b.machine
+// become begins a state, at the time of its cause.
+func (c *cold) become(to breaker.State, at int64, cause string) {
+	m := &c.machine
 	from := m.state
-	ended := b.window(m, at)
-	// What was withheld comes before what comes now.
-	b.release()
-	*m = machine{
-		state: to, generation: m.generation + 1, since: at, cause: cause,
-		until: m.until, openings: m.openings, base: m.base, ended: ended,
-		strays: append(m.strays, m.running...), transitions: m.transitions,
-	}
-	if from != to {
-		m.transitions[from][to]++
-	}
-	if from == breaker.Open {
-		m.ended = breaker.Window{}
-	}
+	c.halt()
+	ended := c.window(m, at)
+	c.release() // what was withheld comes before what comes now
+	m.enter(to, at, cause, ended)
 	switch to {
 	case breaker.Closed:
-		m.openings, m.until = 0, 0
-		b.forget(at)
+		c.closed.begin(at)
 	case breaker.HalfOpen:
-		m.ifLost = b.options.delayOf(m.openings + 1)
+		m.probes.ifLost = c.options.delays.of(m.openings + 1)
 	}
-	b.publish()
-	if b.events != nil && from != to {
-		e := breaker.Event{From: from, To: to, Cause: cause, At: b.time(at), Snapshot: b.snapshot(m, at)}
+	c.publish()
+	if c.events != nil && from != to {
+		e := breaker.Event{From: from, To: to, Cause: cause, At: c.owner.time(at), Snapshot: c.snapshot(m, at)}
 		e.Snapshot.Window = ended
-		b.withheld = &e
+		c.withheld = &e
 		if to != breaker.Open {
-			b.release() // only an opening may have to wait for its delay
+			c.release() // only an opening may have to wait for its delay
+		}
+	}
+}
+
+// open begins an open state after r, or without a result.
+func (c *cold) open(at int64, cause string, r *breaker.Result) {
+	m := &c.machine
+	delay := m.probes.ifLost
+	if r != nil || m.state != breaker.HalfOpen {
+		delay = c.options.delays.of(m.openings + 1)
+	}
+	asks, otherwise := false, delay
+	if r != nil {
+		delay, asks = c.options.delays.after(*r, delay)
+	}
+	m.open(at, delay)
+	if asks {
+		m.until = never
+	}
+	c.become(breaker.Open, at, cause)
+	if asks {
+		c.userCall = &userCall{options: c.options, generation: m.generation, result: *r, opening: &Opening{
+			Name: c.options.name, Result: *r, Number: m.openings, Delay: otherwise,
+		}}
+		return
+	}
+	c.release()
+}
+
+// advance does what the passing of time has led to: the mode ends, and probes
+// are slow or lost.
+func (c *cold) advance(now int64) {
+	if c.mode.Expire(now) {
+		c.publish()
+	}
+	h := &c.machine.probes
+	for p, at, lost, ok := h.takeFailed(now); ok; p, at, lost, ok = h.takeFailed(now) {
+		if lost {
+			c.lose(p)
+		}
+		h.record(false)
+		c.conclude(at, nil)
+	}
+	for p, ok := h.takeStray(now); ok; p, ok = h.takeStray(now) {
+		c.lose(p)
+	}
+}
+
+// lose gives a probe up.
+func (c *cold) lose(p probe) {
+	if !p.anonymous { // such a call counts when it is marked
+		c.mode.Settle(p.ticket, breaker.Failure)
+	}
+}
+
+// conclude ends the half-open state if the results of the probes do, after r
+// or without a result.
+func (c *cold) conclude(at int64, r *breaker.Result) {
+	switch c.machine.probes.verdict(c.options.probes) {
+	case breaker.Closed:
+		c.become(breaker.Closed, at, causeProbes)
+	case breaker.Open:
+		c.open(at, causeProbes, r)
+	}
+}
+
+// current reports whether generation is that of the closed state that the
+// breaker is in.
+func (c *cold) current(generation uint64) bool {
+	return c.machine.state == breaker.Closed && c.machine.generation == generation
+}
+
+// evaluate asks the rules, and opens the breaker by r if one holds.
+func (c *cold) evaluate(e rule.Evidence, r breaker.Result) {
+	cause, asks := c.closed.evaluate(e)
+	switch {
+	case cause != "":
+		c.open(e.Now, cause, &r)
+	case asks:
+		c.userCall = &userCall{
+			options: c.options, generation: c.machine.generation, result: r,
+			questions: c.closed.questions(e, c.totals().InFlight),
 		}
 	}
 }
 
 // release lets go of an event that was withheld.
-func (b *Breaker) release() {
-	if b.withheld != nil {
-		b.events.Add(*b.withheld)
-		b.withheld = nil
+func (c *cold) release() {
+	if c.withheld != nil {
+		c.events.Add(*c.withheld)
+		c.withheld = nil
 	}
-}
-
-// forget begins all that a closed breaker decides from anew.
-func (b *Breaker) forget(now int64) {
-	for _, meter := range b.meters {
-		meter.clear(now)
-	}
-	b.setDue()
-	b.machine.base = b.ledger.Counts()
-	for i := range b.recent {
-		b.recent[i].begin(b.machine.base.Success + b.machine.base.Failure)
-	}
-	b.streak.begin(b.machine.base.Success)
-	b.watch.Store(false)
-}
-
-// open begins an open state after r, or without a result.
-func (b *Breaker) open(at int64, cause string, r *breaker.Result) {
-	m := &b.machine
-	delay := m.ifLost
-	if r != nil || m.state != breaker.HalfOpen {
-		delay = b.options.delayOf(m.openings + 1)
-	}
-	asks := false
-	if r != nil {
-		switch o := b.options; {
-		case o.retryAfter > 0 && r.RetryAfter > 0:
-			delay = min(r.RetryAfter, o.retryAfter)
-		case o.retryAfterOf != nil && r.Err != nil, o.delayFunc != nil:
-			asks = true
-		}
-	}
-	m.openings++
-	m.until = at + int64(delay)
-	if asks {
-		m.until = never
-	}
-	b.become(breaker.Open, at, cause)
-	if asks {
-		b.asking = &asking{options: b.options, generation: m.generation, result: *r, opening: &Opening{
-			Name: b.options.name, Result: *r, Number: m.openings, Delay: delay,
-		}}
-		return
-	}
-	b.release()
-}
-
-// asking is a question to a function of the user's, which is asked when the
-// lock is no longer held.
-type asking struct {
-	options    *options
-	generation uint64
-	result     breaker.Result
-	opening    *Opening // for the delay, or nil:
-	counts     []Counts // for the functions of WithOpenWhen
 }
 
 // unlock ends what was done under the lock: it asks the functions of the user
 // and delivers events. If one of them panics, a permit that the caller does not
 // get is given back.
-func (b *Breaker) unlock(p *breaker.Permit) {
-	ask := b.asking
-	b.asking = nil
-	b.mu.Unlock()
-	if ask == nil && b.events == nil {
+func (c *cold) unlock(p *breaker.Permit) {
+	call := c.userCall
+	c.userCall = nil
+	c.mu.Unlock()
+	if call == nil && c.events == nil {
 		return
 	}
 	returned := false
@@ -132,108 +142,50 @@ func (b *Breaker) unlock(p *breaker.Permit) {
 		}
 	}()
 	func() {
-		defer b.events.Deliver()
+		defer c.events.Deliver()
 		switch {
-		case ask == nil:
-		case ask.opening != nil:
-			b.askDelay(ask)
+		case call == nil:
+		case call.opening != nil:
+			c.askDelay(call)
 		default:
-			b.askOpen(ask)
+			c.askOpen(call)
 		}
 	}()
 	returned = true
 }
 
 // askDelay sets the delay of an opening, unless the state has ended meanwhile.
-func (b *Breaker) askDelay(ask *asking) {
-	delay := ask.opening.Delay
+func (c *cold) askDelay(call *userCall) {
+	delay := call.opening.Delay
 	defer func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		if m := &b.machine; m.generation == ask.generation {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if m := &c.machine; m.generation == call.generation {
 			m.until = m.since + int64(delay)
-			b.publish()
-			if b.withheld != nil && b.withheld.Snapshot.Mode == breaker.Auto {
-				b.withheld.Snapshot.RetryAfter = max(0, delay-time.Duration(b.now()-m.since))
+			c.publish()
+			if c.withheld != nil && c.withheld.Snapshot.Mode == breaker.Auto {
+				c.withheld.Snapshot.RetryAfter = max(0, delay-time.Duration(c.owner.now()-m.since))
 			}
-			b.release()
+			c.release()
 		}
 	}()
-	o := ask.options
-	if err := ask.result.Err; o.retryAfterOf != nil && err != nil {
-		if d, ok := o.retryAfterOf(err); ok && d > 0 {
-			delay = min(d, o.retryAfter)
-			return
-		}
-	}
-	if o.delayFunc != nil {
-		if d := o.delayFunc(*ask.opening); d >= 0 {
-			delay = min(d, day)
-		}
+	if d := call.options.delays.ask(*call.opening); d >= 0 {
+		delay = d
 	}
 }
 
 // askOpen opens the breaker if a function of the user's says so, unless the
 // state or the options have changed meanwhile.
-func (b *Breaker) askOpen(ask *asking) {
-	for i, p := range ask.options.openWhen {
-		if !p.holds(ask.counts[i]) {
+func (c *cold) askOpen(call *userCall) {
+	for _, q := range call.questions {
+		if !q.Ask() {
 			continue
 		}
-		b.mu.Lock()
-		defer b.unlock(nil)
-		if b.current(ask.generation) && b.options == ask.options {
-			b.open(b.now(), causeUser, &ask.result)
+		c.mu.Lock()
+		defer c.unlock(nil)
+		if c.current(call.generation) && c.options == call.options {
+			c.open(c.owner.now(), q.Rule.Cause(rule.Evidence{}), &call.result)
 		}
 		return
 	}
-}
-
-// countsFor returns what the functions of WithOpenWhen are asked about.
-func (b *Breaker) countsFor(now int64) []Counts {
-	all := b.ledger.Counts()
-	successes, failures := b.streak.at(all.Success)
-	counts := make([]Counts, len(b.options.openWhen))
-	for i, p := range b.options.openWhen {
-		c := all.Sub(b.machine.base)
-		if p.period > 0 {
-			c = b.meter(p.period, &b.ledger).counts(now)
-		}
-		counts[i] = Counts{
-			Success: c.Success, Failure: c.Failure, InFlight: b.totals().InFlight,
-			ConsecutiveSuccesses: successes, ConsecutiveFailures: failures,
-		}
-	}
-	return counts
-}
-
-// publish makes the view of the present state. The lock is held.
-func (b *Breaker) publish() {
-	m := &b.machine
-	v := &view{breaker: b, options: b.options, generation: m.generation, metered: len(b.meters) > 0}
-	switch {
-	case b.mode == breaker.ForceOpen:
-		v.rejects = b.modeUntil
-		v.rejection = breaker.NewRejectedError(b.options.name, breaker.Open, breaker.ReasonForcedOpen, b.timeUnlessNever(b.modeUntil), nil)
-	case m.state == breaker.Closed:
-		v.closed = true
-		v.timedCalls = b.slow != nil
-		v.counting = !v.timedCalls && len(b.options.openWhen) == 0 &&
-			!slices.ContainsFunc(b.recent, func(r recent) bool { return r.kind != inARow })
-	case m.state == breaker.Open:
-		v.rejection = breaker.NewRejectedError(b.options.name, breaker.Open, breaker.ReasonOpen, b.timeUnlessNever(m.until), nil)
-		if !b.lenient() {
-			v.rejects = m.until
-		}
-	default:
-		v.rejection = breaker.NewRejectedError(b.options.name, breaker.HalfOpen, breaker.ReasonProbeLimit, time.Time{}, nil)
-	}
-	b.view.Store(v)
-}
-
-func (b *Breaker) timeUnlessNever(at int64) time.Time {
-	if at == never {
-		return time.Time{}
-	}
-	return b.time(at)
 }

@@ -14,6 +14,6 @@
 //
 // Breakers change in place. They keep their totals and their mode, their counts
 // if the window keeps its shape, and their state: no change closes an open
-// breaker, except an algorithm "off". Another algorithm takes over when the
-// breaker is closed. Rules that are not valid change nothing.
+// breaker, except another algorithm, which begins closed. Rules that are not valid
+// change nothing.
 package config

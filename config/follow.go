@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"github.com/kratos-breaker/breaker/internal/bounds"
 )
 
 // Load reads rules and puts them in force. What the source has later, is for
@@ -33,16 +35,12 @@ type follower struct {
 // look is what a source had: a tree, as text, or an error.
 type look struct{ tree, err string }
 
-const defaultInterval = time.Second
-
 // WithInterval sets how often [Rules.Follow] looks at the source. The range is
 // [10ms, 1h], the default 1 s. New rules are in force when two looks have seen the
 // same, so that one who is still writing is left to finish. It panics if d is out
 // of its range.
 func WithInterval(d time.Duration) Option {
-	if d < 10*time.Millisecond || d > time.Hour {
-		panic(fmt.Sprintf("config: WithInterval(%v): want a duration in [10ms, 1h]", d))
-	}
+	bounds.Interval.Must(d)
 	return func(o *options) { o.interval = d }
 }
 

@@ -124,3 +124,13 @@ func distance(a, b string) int {
 func quoted(names []string) string {
 	return strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
 }
+
+// fieldName shows a name that somebody else chose.
+func fieldName(name string) string {
+	if name == "" || len(name) > 60 || strings.ContainsFunc(name, func(r rune) bool {
+		return r != '_' && r != '-' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	}) {
+		return show(name)
+	}
+	return name
+}

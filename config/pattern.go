@@ -2,7 +2,7 @@ package config
 
 import (
 	"fmt"
-	"slices"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -13,18 +13,28 @@ type pattern struct {
 	// literal is the text up to the first character with a meaning of its own.
 	literal string
 	// glob is what follows literal; nil if that is all there is.
-	glob glob
+	glob *regexp.Regexp
 	rest bool // whether the text ends in *, so that anything may follow
 }
 
 const maxPattern = 256 // bytes; a group shortens longer keys
+
+// readPattern reads the pattern of a rule.
+func readPattern(v any) (any, string) {
+	s, ok := toText(v)
+	if !ok {
+		return nil, "want text"
+	}
+	p, problem := parsePattern(s)
+	return p, problem
+}
 
 // parsePattern returns the pattern that text is, or what is wrong with it.
 func parsePattern(text string) (p pattern, problem string) {
 	p.text = text
 	switch {
 	case text == "":
-		return p, "want a key, a beginning followed by *, or a pattern"
+		return p, "want " + wantMatch
 	case len(text) > maxPattern:
 		return p, "want at most 256 bytes"
 	case !utf8.ValidString(text):
@@ -40,8 +50,15 @@ func parsePattern(text string) (p pattern, problem string) {
 		return p, ""
 	}
 	p.literal = body[:i]
-	p.glob, problem = parseGlob([]rune(body[i:]))
-	return p, problem
+	expr, problem := expression([]rune(body[i:]))
+	if problem != "" {
+		return p, problem
+	}
+	if p.rest {
+		expr += `(?s:.*)`
+	}
+	p.glob = regexp.MustCompile(`\A(?:` + expr + `)\z`)
+	return p, ""
 }
 
 // escaped reports whether what follows s is escaped by a backslash.
@@ -49,54 +66,40 @@ func escaped(s string) bool {
 	return (len(s)-len(strings.TrimRight(s, `\`)))%2 == 1
 }
 
-// glob is a sequence of what a key has to have in turn. The match of path would
-// do but for a * that may end in the middle of a character.
-type glob []element
-
-type element struct {
-	kind elementKind
-	char rune      // of one
-	of   [][2]rune // of a class: from low to high
-}
-
-type elementKind byte
-
-const (
-	one   elementKind = iota // a certain character
-	any1                     // any character but a slash
-	class                    // one of some characters
-	not                      // any character but a slash and some
-	many                     // any number of characters but slashes
-)
-
-func parseGlob(text []rune) (g glob, problem string) {
+// expression returns the regular expression that a glob is. The match of path would
+// do but for a * that may end in the middle of a character, and a class that a slash
+// may be in.
+func expression(text []rune) (expr, problem string) {
 	for len(text) > 0 {
 		c := text[0]
 		text = text[1:]
-		e := element{kind: one, char: c}
 		switch c {
 		case '*':
-			e = element{kind: many}
+			expr += `[^/]*`
 		case '?':
-			e = element{kind: any1}
+			expr += `[^/]`
 		case '[':
-			if e, text, problem = parseClass(text); problem != "" {
-				return nil, problem
+			class := ""
+			if class, text, problem = parseClass(text); problem != "" {
+				return "", problem
 			}
+			expr += class
 		case '\\':
 			if len(text) == 0 {
-				return nil, `want a character after the last \`
+				return "", `want a character after the last \`
 			}
-			e.char, text = text[0], text[1:]
+			c, text = text[0], text[1:]
+			fallthrough
+		default:
+			expr += regexp.QuoteMeta(string(c))
 		}
-		g = append(g, e)
 	}
-	return g, ""
+	return expr, ""
 }
 
 // parseClass returns the class that text has after its opening bracket, and what
 // follows it.
-func parseClass(text []rune) (e element, after []rune, problem string) {
+func parseClass(text []rune) (class string, after []rune, problem string) {
 	const want = `want a character in [], with a \ before a ] or - that stands for itself`
 	// next takes a character, which stands for itself only after a \.
 	next := func() (c rune, plain bool) {
@@ -107,90 +110,37 @@ func parseClass(text []rune) (e element, after []rune, problem string) {
 		}
 		return c, true
 	}
-	e.kind = class
+	class = `[`
 	if len(text) > 0 && text[0] == '^' {
-		e.kind, text = not, text[1:]
+		class, text = `[^/`, text[1:]
 	}
-	for len(text) > 0 {
+	for empty := true; len(text) > 0; empty = false {
 		low, plain := next()
 		switch {
-		case plain && low == ']' && e.of != nil:
-			return e, text, ""
+		case plain && low == ']' && !empty:
+			return class + `]`, text, ""
 		case plain && (low == ']' || low == '-'):
-			return e, nil, want
+			return "", nil, want
 		}
 		high := low
 		if len(text) > 1 && text[0] == '-' {
 			text = text[1:]
 			if high, plain = next(); plain && (high == ']' || high == '-') {
-				return e, nil, want
+				return "", nil, want
 			}
 		}
 		switch {
 		case low > high:
-			return e, nil, fmt.Sprintf("want a range in [] from low to high, not from %q to %q", low, high)
+			return "", nil, fmt.Sprintf("want a range in [] from low to high, not from %q to %q", low, high)
 		case low == '/' || high == '/':
-			return e, nil, "want no slash in [], which never stands for one"
+			return "", nil, "want no slash in [], which never stands for one"
+		case low < '/' && '/' < high:
+			class += fmt.Sprintf(`\x{%x}-.0-\x{%x}`, low, high) // all but the slash
+		default:
+			class += fmt.Sprintf(`\x{%x}-\x{%x}`, low, high)
 		}
-		e.of = append(e.of, [2]rune{low, high})
 	}
-	return e, nil, "want a ] for every ["
-}
-
-// matches reports whether key matches, with rest whether a beginning of it does.
-// It takes a look at each character for each element between two *, at most.
-func (g glob) matches(key string, rest bool) bool {
-	star := -1 // the last * so far
-	var upTo int
-	for i, e := 0, 0; ; {
-		switch {
-		case e == len(g) && (rest || i == len(key)):
-			return true
-		case e < len(g) && g[e].kind == many:
-			star, upTo = e, i
-			e++
-			continue
-		case e < len(g):
-			if c, size := first(key[i:]); size > 0 && g[e].takes(c) {
-				i += size
-				e++
-				continue
-			}
-		}
-		// The last * takes one more. An earlier one need not: it ends at the first
-		// place where what follows it fits, and only slashes could make a later one
-		// better, which neither a * nor a class takes.
-		c, size := first(key[upTo:])
-		if star < 0 || size == 0 || c == '/' {
-			return false
-		}
-		upTo += size
-		i, e = upTo, star+1
-	}
-}
-
-// none is a byte that is of no character.
-const none rune = -1
-
-// first returns the first character of s and its size.
-func first(s string) (c rune, size int) {
-	c, size = utf8.DecodeRuneInString(s)
-	if c == utf8.RuneError && size == 1 {
-		c = none
-	}
-	return c, size
-}
-
-// takes reports whether e, which is not many, takes c.
-func (e *element) takes(c rune) bool {
-	switch e.kind {
-	case one:
-		return c == e.char
-	case any1:
-		return c != '/'
-	}
-	in := slices.ContainsFunc(e.of, func(r [2]rune) bool { return r[0] <= c && c <= r[1] })
-	return c != '/' && in == (e.kind == class)
+	return "", nil, "want a ] for every ["
 }
 
 func (p *pattern) matches(key string) bool {
@@ -198,9 +148,26 @@ func (p *pattern) matches(key string) bool {
 	case !strings.HasPrefix(key, p.literal):
 		return false
 	case p.glob != nil:
-		return p.glob.matches(key[len(p.literal):], p.rest)
+		return p.glob.MatchString(characters(key[len(p.literal):]))
 	}
 	return p.rest || key == p.literal
+}
+
+// characters returns s with a character that nobody writes for each byte that is of
+// none: package regexp takes those for U+FFFD.
+func characters(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	var all []rune
+	for len(s) > 0 {
+		c, size := utf8.DecodeRuneInString(s)
+		if c == utf8.RuneError && size == 1 {
+			c = utf8.MaxRune
+		}
+		all, s = append(all, c), s[size:]
+	}
+	return string(all)
 }
 
 // exact reports whether there is but one key that matches.

@@ -47,9 +47,8 @@ func TestRules_NoReloadClosesAnOpenBreaker(t *testing.T) {
 		for _, text := range []string{
 			`{default: {algorithm: circuit, circuit: {consecutive_failures: 1000, delay: 1m}}}`,
 			`{default: {algorithm: circuit, circuit: {failure_rate: [{ratio: 1, min_calls: 1000, period: 1m}]}}}`,
-			`{default: {algorithm: sre}}`,
-			`{rules: [{match: /x, algorithm: sre, sre: {classic: true}}]}`,
-			`{rules: [{match: "*", mode: dry-run}]}`,
+			`{rules: [{match: /x, algorithm: circuit, circuit: {probes: {successes: 1, of: 1}}}]}`,
+			`{default: {algorithm: circuit}, rules: [{match: "*", mode: dry-run}]}`,
 			threeFailures,
 		} {
 			r.Apply(parsed(t, text))
@@ -62,35 +61,33 @@ func TestRules_NoReloadClosesAnOpenBreaker(t *testing.T) {
 	})
 }
 
-func TestRules_AnotherAlgorithmTakesOverWhenTheBreakerIsClosed(t *testing.T) {
+func TestRules_AnotherAlgorithmBeginsClosedAtOnceAndTheTotalsGoOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var events []breaker.Event
 		r := config.New(parsed(t, threeFailures), config.WithListener(func(e breaker.Event) { events = append(events, e) }))
 		b := r.Breaker("http", "/x")
 		fail(b, 3)
-		r.Apply(parsed(t, `{default: {algorithm: sre, circuit: {delay: 5m}}}`))
-		require.Equal(t, "default (sre, once circuit is closed)", b.Snapshot().Rule)
 		require.Equal(t, 2, succeed(b, 2), "it is open")
-		time.Sleep(10 * time.Second)
-		require.Equal(t, breaker.HalfOpen, b.Snapshot().State)
-		require.Zero(t, succeed(b, 1))
+		r.Apply(parsed(t, `{default: {algorithm: sre, circuit: {delay: 5m}}}`))
 		require.Equal(t, "default (sre)", b.Snapshot().Rule)
+		require.Equal(t, breaker.Closed, b.Snapshot().State)
+		require.Zero(t, succeed(b, 1))
 		require.Equal(t, 3*time.Second, b.Snapshot().Window.Length)
+		require.EqualValues(t, 1, b.Snapshot().Window.Total(), "what the other one counted is no reason to open")
 		require.Equal(t, breaker.Totals{Offered: 6, Allowed: 4, Rejected: 2, Success: 1, Failure: 3}, b.Snapshot().Totals)
 		require.EqualValues(t, 1, b.Snapshot().Transitions[breaker.Closed][breaker.Open])
 
-		// And back, while the other one is open.
+		// And back, while the other one is open: that of before begins anew.
 		fail(b, 100)
 		require.Equal(t, breaker.Open, b.Snapshot().State)
 		r.Apply(parsed(t, threeFailures))
-		require.Equal(t, "default (circuit, once sre is closed)", b.Snapshot().Rule)
-		for b.Snapshot().State == breaker.Open {
-			time.Sleep(100 * time.Millisecond)
-			succeed(b, 5)
-		}
 		require.Equal(t, "default (circuit)", b.Snapshot().Rule)
+		require.Zero(t, fail(b, 3))
+		require.Equal(t, breaker.Open, b.Snapshot().State)
 		requireChain(t, events)
-		require.Equal(t, breaker.Closed, events[len(events)-1].To)
+		require.Len(t, events, 5, "opened, closed by the rules, opened, closed by the rules, opened")
+		require.Equal(t, breaker.Open, events[len(events)-1].To)
+		require.Equal(t, "another algorithm, by the rules", events[1].Cause)
 		require.Equal(t, "http:/x", events[0].Snapshot.Name)
 		require.Equal(t, "default (circuit)", events[0].Snapshot.Rule)
 	})

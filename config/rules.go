@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"iter"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/group"
+	"github.com/kratos-breaker/breaker/internal/bounds"
 )
 
 var (
@@ -28,10 +30,10 @@ var (
 // breaker with those that have the same rule. It has no name.
 type Rules struct {
 	set     atomic.Pointer[Set]
-	nodes   *group.Group[*node]
+	keys    *group.Group[*keyEntry]
 	options options
 
-	overflow   atomic.Pointer[map[shared]*handle] // replaced, never changed
+	overflow   atomic.Pointer[map[overflowRule]*liveBreaker] // replaced, never changed
 	overflowMu sync.Mutex
 
 	applying                     sync.Mutex
@@ -48,9 +50,8 @@ type options struct {
 	interval  time.Duration
 }
 
-// WithListener adds a listener to every breaker. If an algorithm takes over from
-// another one, the listener goes on with it: see breaker.Event. It panics if l is
-// nil.
+// WithListener adds a listener to every breaker, whatever algorithm the rules give
+// it: see breaker.Event. It panics if l is nil.
 func WithListener(l breaker.Listener) Option {
 	if l == nil {
 		panic("config: WithListener: the listener is nil")
@@ -96,7 +97,7 @@ func New(set *Set, opts ...Option) *Rules {
 	if set == nil {
 		panic("config: New: the set is nil")
 	}
-	r := &Rules{options: options{interval: defaultInterval}}
+	r := &Rules{options: options{interval: bounds.Interval.Default}}
 	for _, opt := range opts {
 		if opt == nil {
 			panic("config: New: nil Option")
@@ -104,8 +105,8 @@ func New(set *Set, opts ...Option) *Rules {
 		opt(&r.options)
 	}
 	r.set.Store(set)
-	r.overflow.Store(new(map[shared]*handle))
-	r.nodes = group.NewKeyed(func(key string) *node { return &node{rules: r, key: key} }, set.keys.options()...)
+	r.overflow.Store(&map[overflowRule]*liveBreaker{})
+	r.keys = group.NewKeyed(func(key string) *keyEntry { return &keyEntry{rules: r, key: key} }, set.keys.group...)
 	return r
 }
 
@@ -135,8 +136,8 @@ func (r *Rules) Apply(set *Set) Report {
 	if !changed {
 		return report
 	}
-	for h := range r.handles {
-		h.current() // no lock is held: it may lead to a listener
+	for b := range r.live {
+		b.current() // no lock is held: it may lead to a listener
 	}
 	r.prune(r.set.Load())
 	if r.options.report != nil {
@@ -145,7 +146,7 @@ func (r *Rules) Apply(set *Set) Report {
 	return report
 }
 
-// apply puts the set in force, of which each handle makes itself what it says
+// apply puts the set in force, of which each breaker makes itself what it says
 // when it is next looked at.
 func (r *Rules) apply(set *Set) (report Report, changed bool) {
 	r.applying.Lock()
@@ -158,12 +159,12 @@ func (r *Rules) apply(set *Set) (report Report, changed bool) {
 	}
 	r.applied.Add(1)
 	r.set.Store(set)
-	r.nodes.Reconfigure(set.keys.options()...)
-	for h := range r.handles {
-		from, to := h.ruleIn(before), h.ruleIn(set)
+	r.keys.Reconfigure(set.keys.group...)
+	for b := range r.live {
+		from, to := b.ruleIn(before), b.ruleIn(set)
 		if from.name != to.name || from.text != to.text {
 			report.Changes = append(report.Changes, Change{
-				Transport: h.transport, Key: h.key,
+				Transport: b.transport, Key: b.key,
 				From: Match{from.String(), from.text}, To: Match{to.String(), to.text},
 			})
 		}
@@ -187,16 +188,16 @@ func (r *Rules) reject(err error) {
 // *[breaker.RejectedError]. A call whose key was there before costs a look into a
 // map and two atomic loads more than asking its breaker, and does not allocate.
 func (r *Rules) Admit(transport, key string) (breaker.Permit, breaker.Classifier, error) {
-	v := r.handle(transport, key).current()
+	v := r.find(transport, key).current()
 	p, err := v.breaker.Acquire()
 	return p, v.rule.classify, err
 }
 
-// Breaker returns the breaker of a call, to be asked, looked at or overruled by
+// Breaker returns the breaker of a call, to be asked, looked at or forced by
 // hand. It is made if there is none. It stays the breaker of the key whatever
 // the rules become.
 func (r *Rules) Breaker(transport, key string) breaker.Controller {
-	return &reference{r, transport, key}
+	return controller{func() *liveBreaker { return r.find(transport, key) }}
 }
 
 // Breakers lists the breakers. Each key has up to one for each kind of transport,
@@ -206,8 +207,9 @@ func (r *Rules) Breaker(transport, key string) breaker.Controller {
 // any other transport.
 func (r *Rules) Breakers() iter.Seq[breaker.Listed] {
 	return func(yield func(breaker.Listed) bool) {
-		for h := range r.handles {
-			if !yield(breaker.Listed{Key: h.name(), Overflow: h.shared != nil, Breaker: h}) {
+		for b := range r.live {
+			held := controller{func() *liveBreaker { return b }}
+			if !yield(breaker.Listed{Key: b.name(), Overflow: b.overflow != nil, Breaker: held}) {
 				return
 			}
 		}
@@ -216,51 +218,44 @@ func (r *Rules) Breakers() iter.Seq[breaker.Listed] {
 
 // Keys says how many keys there are and may be.
 func (r *Rules) Keys() breaker.Keys {
-	return breaker.Keys{Held: r.nodes.Len(), Limit: r.nodes.Limit(), Overflows: r.nodes.Overflows()}
+	return breaker.Keys{Held: r.keys.Len(), Limit: r.keys.Limit(), Overflows: r.keys.Overflows()}
 }
 
-// handle returns the handle of a call, and makes it if there is none.
-func (r *Rules) handle(transport, key string) *handle {
-	n := r.nodes.Get(key)
-	if n.key == "" && key != "" {
-		return r.overflowing(transport, key)
+// find returns the breaker of a call, and makes it if there is none.
+func (r *Rules) find(transport, key string) *liveBreaker {
+	e := r.keys.Get(key)
+	if e.key == "" && key != "" {
+		return r.beyond(transport, key)
 	}
-	if h := n.handles[indexOf(transport)].Load(); h != nil {
-		return h
+	if b := e.breakers[indexOf(transport)].Load(); b != nil {
+		return b
 	}
-	return n.make(transport)
+	return e.make(transport)
 }
 
-func (r *Rules) handles(yield func(*handle) bool) {
-	listed := func(n *node) bool {
-		for i := range n.handles {
-			if h := n.handles[i].Load(); h != nil && !yield(h) {
-				return false
-			}
-		}
-		return true
-	}
-	for _, n := range r.nodes.All() {
-		if !listed(n) {
+// live yields all breakers.
+func (r *Rules) live(yield func(*liveBreaker) bool) {
+	for _, e := range r.keys.All() {
+		if !e.live(yield) {
 			return
 		}
 	}
-	if n, ok := r.nodes.Overflow(); ok && !listed(n) { // if "" itself is beyond the limit
+	if e, ok := r.keys.Overflow(); ok && !e.live(yield) { // if "" itself is beyond the limit
 		return
 	}
-	for _, h := range *r.overflow.Load() {
-		if !yield(h) {
+	for _, b := range *r.overflow.Load() {
+		if !yield(b) {
 			return
 		}
 	}
 }
 
-// node holds the handles of a key.
-type node struct {
-	rules   *Rules
-	key     string // "" of the overflow, too
-	handles [len(transports)]atomic.Pointer[handle]
-	mu      sync.Mutex
+// keyEntry holds the breakers of a key.
+type keyEntry struct {
+	rules    *Rules
+	key      string // "" of the overflow, too
+	breakers [len(transports)]atomic.Pointer[liveBreaker]
+	mu       sync.Mutex
 }
 
 // transports are the kinds that rules can name, and all others.
@@ -276,69 +271,62 @@ func indexOf(transport string) int {
 	return 2
 }
 
-func (n *node) make(transport string) *handle {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+func (e *keyEntry) make(transport string) *liveBreaker {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	i := indexOf(transport)
-	if h := n.handles[i].Load(); h != nil {
-		return h
+	if e.breakers[i].Load() == nil {
+		e.breakers[i].Store(newLiveBreaker(e.rules, transports[i], e.key, nil))
 	}
-	h := newHandle(n.rules, transports[i], n.key, nil)
-	n.handles[i].Store(h)
-	return h
+	return e.breakers[i].Load()
 }
 
-// Idle lets the group make room.
-func (n *node) Idle() bool {
-	for i := range n.handles {
-		if h := n.handles[i].Load(); h != nil && !h.idle() {
+// live yields those that there are, and reports whether more are wanted.
+func (e *keyEntry) live(yield func(*liveBreaker) bool) bool {
+	for i := range e.breakers {
+		if b := e.breakers[i].Load(); b != nil && !yield(b) {
 			return false
 		}
 	}
 	return true
 }
 
-// shared names the rule that keys beyond the limit share a handle of: by its
-// pattern, since its place may change.
-type shared struct{ match, transport string }
+// Idle lets the group make room.
+func (e *keyEntry) Idle() bool { return e.live((*liveBreaker).idle) }
 
-// overflowing returns the handle of a key beyond the limit. Nothing is kept of
+// overflowRule names the rule that keys beyond the limit share a breaker of: by its
+// pattern, since its place may change.
+type overflowRule struct{ match, transport string }
+
+// beyond returns the breaker of a key beyond the limit. Nothing is kept of
 // such a key, so its rule is looked for each time.
-func (r *Rules) overflowing(transport, key string) *handle {
+func (r *Rules) beyond(transport, key string) *liveBreaker {
 	rule := r.set.Load().find(transport, key)
-	name := shared{rule.match.text, rule.transport}
-	if h := (*r.overflow.Load())[name]; h != nil {
-		return h
+	name := overflowRule{rule.match.text, rule.transport}
+	if b := (*r.overflow.Load())[name]; b != nil {
+		return b
 	}
 	r.overflowMu.Lock()
 	defer r.overflowMu.Unlock()
-	old := *r.overflow.Load()
-	if h := old[name]; h != nil {
-		return h
+	all := maps.Clone(*r.overflow.Load())
+	if all[name] == nil {
+		all[name] = newLiveBreaker(r, "", "", &name)
+		r.overflow.Store(&all)
 	}
-	h := newHandle(r, "", "", &name)
-	all := map[shared]*handle{name: h}
-	for name, h := range old {
-		all[name] = h
-	}
-	r.overflow.Store(&all)
-	return h
+	return all[name]
 }
 
-// prune forgets the handles of rules that are gone, for keys beyond the limit, if
+// prune forgets the breakers of rules that are gone, for keys beyond the limit, if
 // there are many of them. Otherwise their totals stay.
 func (r *Rules) prune(set *Set) {
 	r.overflowMu.Lock()
 	defer r.overflowMu.Unlock()
-	old := *r.overflow.Load()
-	if len(old) <= maxRules {
+	left := maps.Clone(*r.overflow.Load())
+	if len(left) <= maxRules {
 		return
 	}
-	left := make(map[shared]*handle)
-	for name, h := range old {
-		if set.has(name) || !h.idle() {
-			left[name] = h
-		}
-	}
+	maps.DeleteFunc(left, func(name overflowRule, b *liveBreaker) bool {
+		return name != overflowRule{} && set.named(name) == set.byDefault && b.idle()
+	})
 	r.overflow.Store(&left)
 }

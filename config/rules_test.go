@@ -214,6 +214,25 @@ func TestRules_KeysBeyondTheLimitShareABreakerWithThoseOfTheSameRule(t *testing.
 	require.NotZero(t, r.Keys().Overflows)
 }
 
+func TestRules_TheListOfBreakersMayBeLeftAnywhere(t *testing.T) {
+	r := config.New(parsed(t, `{rules: [{match: /off*, algorithm: off}], keys: {limit: 2}}`))
+	for _, key := range []string{"/a", "/b", "/off", "/c", ""} { // of which the last three are beyond the limit
+		r.Breaker("http", key).Snapshot()
+		r.Breaker("grpc", key).Snapshot()
+	}
+	all := len(slices.Collect(r.Breakers()))
+	require.Equal(t, 8, all, "two of each key, and of the empty one, and one for each rule")
+	for upTo := 1; upTo <= all; upTo++ {
+		n := 0
+		for range r.Breakers() {
+			if n++; n == upTo {
+				break
+			}
+		}
+		require.Equal(t, upTo, n)
+	}
+}
+
 func TestRules_OfRulesThatComeAndGoOnlySomeAreRememberedForKeysBeyondTheLimit(t *testing.T) {
 	r := config.New(parsed(t, `{keys: {limit: 1}}`))
 	succeed(r.Breaker("http", "/held"), 1)
@@ -364,11 +383,12 @@ func TestParse_SaysWhatIsWrongWithAPattern(t *testing.T) {
 		`/[a/]`:    "want no slash in [], which never stands for one",
 		`/[+-/]`:   "want no slash in [], which never stands for one",
 		`/a\`:      "want a character after the last \\",
-		"/\xff":    "want UTF-8",
 	} {
 		_, err := config.FromProto(&conf.Rules{Rules: []*conf.Rule{{Match: pattern}}})
 		require.ErrorContains(t, err, fmt.Sprintf("rules[0].match: %q, %s", pattern, want))
 	}
+	_, err := config.Parse([]byte(`{rules: [{match: !!binary L/8=}]}`), config.YAML)
+	require.Equal(t, []string{`rules[0].match: "/\xff", want UTF-8`}, faultsOf(t, err))
 }
 
 func TestRules_AnIdleBreakerMakesRoomAndItsHolderGetsTheNextOne(t *testing.T) {

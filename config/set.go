@@ -3,10 +3,9 @@ package config
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/kratos-breaker/breaker"
-	"github.com/kratos-breaker/breaker/group"
+	"github.com/kratos-breaker/breaker/errors"
 )
 
 // Set is a whole set of valid rules. Nothing changes it; [Parse] and [FromProto]
@@ -14,7 +13,7 @@ import (
 type Set struct {
 	byDefault *rule
 	rules     []*rule
-	keys      limits
+	keys      made
 	warnings  []string
 	text      string // tells it from others
 }
@@ -24,28 +23,70 @@ type rule struct {
 	name      string // rules[2] /x/*
 	match     pattern
 	transport string // "" for all
-	policy    policy
+	own       values // what it says itself
+	made      made
 	kind      kind
 	mode      breaker.Mode
 	classify  breaker.Classifier
-	settings  [kinds]string // what a breaker of each kind is made of
-	text      string        // all of it
+	settings  string // what the breaker is made of
+	text      string // all of it
 }
 
 // complete derives the rest from the policy, which is valid.
-func (r *rule) complete() {
-	p := r.policy
-	r.kind, r.mode, r.text = p.kind(), p.mode(), text(p)
-	if p.Classify != nil && text(p.Classify) != "{}" {
-		r.classify = p.Classify.classifier()
+func (r *rule) complete(policy values) {
+	policy.apply(&r.made, policyFields)
+	r.kind, r.mode, r.text = kindOf(policy), modeOf(policy), policy.text(policyFields)
+	if len(get(policy, values(nil), "classify")) > 0 {
+		r.classify = errors.NewClassifier(r.made.errors...)
 	}
-	r.settings[kindSRE] = text(p.Sre)
-	r.settings[kindClassic] = r.settings[kindSRE]
-	r.settings[kindCircuit] = text(p.Circuit)
+	switch r.kind {
+	case kindSRE, kindClassic:
+		r.settings = get(policy, values(nil), "sre").text(sreFields)
+	case kindCircuit:
+		r.settings = get(policy, values(nil), "circuit").text(circuitFields)
+	}
 }
 
 // String returns what a snapshot shows.
 func (r *rule) String() string { return r.name + " (" + r.kind.String() + ")" }
+
+// kind is an algorithm. A classic breaker of package sre is one of its own,
+// since no other can become one.
+type kind uint8
+
+const (
+	kindSRE kind = iota
+	kindClassic
+	kindCircuit
+	kindOff
+	kinds
+)
+
+func (k kind) String() string {
+	return [...]string{"sre", "classic sre", "circuit", "off"}[k]
+}
+
+func kindOf(policy values) kind {
+	switch get(policy, "sre", "algorithm") {
+	case "circuit":
+		return kindCircuit
+	case "off":
+		return kindOff
+	}
+	if get(policy, false, "sre", "classic") {
+		return kindClassic
+	}
+	return kindSRE
+}
+
+func modeOf(policy values) breaker.Mode {
+	for _, m := range []breaker.Mode{breaker.ForceOpen, breaker.ForceClosed, breaker.DryRun} {
+		if m.String() == policy["mode"] {
+			return m
+		}
+	}
+	return breaker.Auto
+}
 
 // newSet checks a parsed text.
 func newSet(tree any) (*Set, error) {
@@ -54,68 +95,47 @@ func newSet(tree any) (*Set, error) {
 		f.add("", nil, "there are no rules; want at least {}, for the defaults")
 		return nil, &InvalidError{f.fields}
 	}
-	root, ok := objectAt(f, "", tree)
-	if !ok {
-		return nil, &InvalidError{f.fields}
-	}
+	root := f.object("", tree, rootFields)
 	s := &Set{}
-	var byDefault policy
-	if c := root.child("default"); c != nil {
-		byDefault = c.policy()
-		c.done()
+	for i, e := range get(root, []any(nil), "rules") {
+		if own, ok := e.(values); ok {
+			s.rules = append(s.rules, &rule{
+				name: fmt.Sprintf("rules[%d]", i), match: get(own, pattern{}, "match"), transport: get(own, "", "transport"), own: own,
+			})
+		}
 	}
-	own := root.rules(s)
-	if c := root.child("keys"); c != nil {
-		s.keys = *c.keys()
-	}
-	root.done()
-	s.resolve(f, byDefault, own)
+	s.resolve(f, get(root, values(nil), "default"))
 	if len(f.fields) > 0 {
 		return nil, &InvalidError{f.fields}
 	}
-	s.warn(own)
-	s.text = s.fingerprint()
+	s.warn()
+	keys := get(root, values(nil), "keys")
+	keys.apply(&s.keys, keyFields)
+	s.text = keys.text(keyFields) + s.byDefault.text
+	for _, r := range s.rules {
+		s.text += "\n" + r.name + "\n" + r.text
+	}
 	return s, nil
-}
-
-// rules reads the list of rules, and returns what each says itself.
-func (o *object) rules(s *Set) (own []policy) {
-	list := o.list("rules")
-	if len(list) > maxRules {
-		o.add("rules", list, "of %d rules, want at most %d", len(list), maxRules)
-		return nil
-	}
-	for i, v := range list {
-		path := fmt.Sprintf("rules[%d]", i)
-		c, ok := objectAt(o.faults, path, orNull(v))
-		if !ok {
-			continue
-		}
-		r := &rule{name: path, match: c.match(), transport: c.transport()}
-		s.rules, own = append(s.rules, r), append(own, c.policy())
-		c.done()
-	}
-	return own
 }
 
 // resolve lets the rules inherit, and checks what comes of it. A fault of the
 // default alone is not told of each rule.
-func (s *Set) resolve(f *faults, byDefault policy, own []policy) {
+func (s *Set) resolve(f *faults, byDefault values) {
 	bad := make(map[string]bool) // values that were not taken, and so are not missing
 	for _, fault := range f.fields {
 		bad[fault.Path] = true
 	}
+	policy := &field{fields: policyFields}
 	var inDefault faults
-	byDefault.check(&inDefault, "default")
+	inDefault.check("default", byDefault, policy)
 	for _, fault := range inDefault.fields {
 		if fault.Problem != missing || !bad[fault.Path] {
 			f.fields = append(f.fields, fault)
 		}
 	}
-	for i, r := range s.rules {
+	for _, r := range s.rules {
 		var here faults
-		r.policy = own[i].inherit(byDefault)
-		r.policy.check(&here, r.name)
+		here.check(r.name, r.own.inherit(byDefault), policy)
 		for _, fault := range here.fields {
 			inherited := "default" + fault.Path[len(r.name):]
 			isBad := fault.Problem == missing && (bad[fault.Path] || bad[inherited])
@@ -127,14 +147,14 @@ func (s *Set) resolve(f *faults, byDefault policy, own []policy) {
 	if len(f.fields) > 0 {
 		return
 	}
-	s.byDefault = &rule{name: "default", policy: byDefault}
-	s.byDefault.complete()
+	s.byDefault = &rule{name: "default"}
+	s.byDefault.complete(byDefault)
 	for _, r := range s.rules {
 		r.name += " " + r.match.text
 		if r.transport != "" {
 			r.name += " " + r.transport
 		}
-		r.complete()
+		r.complete(r.own.inherit(byDefault))
 	}
 }
 
@@ -146,7 +166,7 @@ func (f *faults) has(path string, fault *FieldError) bool {
 }
 
 // warn collects what is valid and is hardly meant.
-func (s *Set) warn(own []policy) {
+func (s *Set) warn() {
 	for i, r := range s.rules {
 		path := fmt.Sprintf("rules[%d]", i)
 		for j, before := range s.rules[:i] {
@@ -162,21 +182,13 @@ func (s *Set) warn(own []policy) {
 			break
 		}
 		adaptive := r.kind == kindSRE || r.kind == kindClassic
-		if own[i].Sre != nil && !adaptive {
+		if r.own["sre"] != nil && !adaptive {
 			s.warnings = append(s.warnings, fmt.Sprintf("%s.sre: is not used: the algorithm is %v", path, r.kind))
 		}
-		if own[i].Circuit != nil && r.kind != kindCircuit {
+		if r.own["circuit"] != nil && r.kind != kindCircuit {
 			s.warnings = append(s.warnings, fmt.Sprintf("%s.circuit: is not used: the algorithm is %v", path, r.kind))
 		}
 	}
-}
-
-func (s *Set) fingerprint() string {
-	all := text(s.keys) + s.byDefault.text
-	for _, r := range s.rules {
-		all += "\n" + r.name + "\n" + r.text
-	}
-	return all
 }
 
 // Warnings returns what is valid and is hardly meant: rules that another one
@@ -220,22 +232,12 @@ func (s *Set) find(transport, key string) *rule {
 	return s.byDefault
 }
 
-// named returns the rule with the pattern and the transport of other, or the
-// default if there is none.
-func (s *Set) named(match, transport string) *rule {
+// named returns the rule of keys beyond the limit, or the default if there is none.
+func (s *Set) named(o overflowRule) *rule {
 	for _, r := range s.rules {
-		if r.match.text == match && r.transport == transport {
+		if r.match.text == o.match && r.transport == o.transport {
 			return r
 		}
 	}
 	return s.byDefault
-}
-
-func (s *Set) has(name shared) bool {
-	return name == shared{} || s.named(name.match, name.transport) != s.byDefault
-}
-
-func (l limits) options() []group.Option {
-	opts := give([]group.Option(nil), l.Limit, func(n int64) group.Option { return group.WithLimit(int(n)) })
-	return give(opts, l.Idle, func(d span) group.Option { return group.WithIdle(time.Duration(d)) })
 }

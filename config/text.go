@@ -7,7 +7,13 @@ import (
 	"fmt"
 	"io"
 
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/reflect/protopath"
+	"google.golang.org/protobuf/reflect/protorange"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"gopkg.in/yaml.v3"
+
+	conf "github.com/kratos-breaker/breaker/api/breaker/conf/v1"
 )
 
 // Format says how rules are written.
@@ -27,6 +33,33 @@ func Parse(text []byte, f Format) (*Set, error) {
 		return nil, err
 	}
 	return newSet(tree)
+}
+
+// FromProto reads rules from a message. The error is an *[InvalidError] if the
+// message could be written as JSON and the rules in it are not valid.
+func FromProto(m *conf.Rules) (*Set, error) {
+	if m == nil {
+		return nil, errors.New("config: FromProto: the message is nil")
+	}
+	if unknown(m.ProtoReflect()) { // protojson would leave it out
+		return nil, &InvalidError{[]*FieldError{{Path: fieldName("(fields of another version)"), Problem: "unknown field"}}}
+	}
+	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("config: FromProto: %w", err)
+	}
+	return Parse(text, JSON)
+}
+
+// unknown reports whether a message has fields of another version of it.
+func unknown(m protoreflect.Message) (is bool) {
+	_ = protorange.Range(m, func(p protopath.Values) error {
+		if m, ok := p.Index(-1).Value.Interface().(protoreflect.Message); ok {
+			is = is || len(m.GetUnknown()) > 0
+		}
+		return nil
+	})
+	return is
 }
 
 const maxText = 1 << 20 // bytes

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -9,9 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"pgregory.net/rapid"
 
+	"github.com/kratos-breaker/breaker"
 	conf "github.com/kratos-breaker/breaker/api/breaker/conf/v1"
 	"github.com/kratos-breaker/breaker/circuit"
 	"github.com/kratos-breaker/breaker/config"
@@ -83,10 +86,34 @@ func TestParse_ChecksWhatARuleInheritedTogetherWithWhatItSays(t *testing.T) {
 		`{default: {circuit: {probes: {successes: 2, of: 3}}}, rules: [{match: a, circuit: {probes: {of: 1}}}]}`: `rules[0].circuit.probes.successes: 2, want a whole number in [1, 1]`,
 		`{rules: [{match: a, circuit: {probe_limit: 2}}]}`:                                                       `rules[0].circuit.probe_limit: 2, want a whole number in [1, 1], the number of probes`,
 		`{rules: [{match: a, circuit: {delay: 0, backoff: {factor: 2, longest: 1s}}}]}`:                          `rules[0].circuit.backoff: want a delay above 0s`,
-		`{default: {circuit: {probes_as_in_closed: true, probes: {successes: 1, of: 1}}}}`:                       `default.circuit.probes_as_in_closed: true, want no probes besides`,
+		asInClosed(1_000_001): `default.circuit.probes_as_in_closed: true, want min_calls of at most 1000000`,
+		`{default: {circuit: {probes_as_in_closed: true, probes: {successes: 1, of: 1}}}}`: `default.circuit.probes_as_in_closed: true, want no probes besides`,
 	} {
 		_, err := config.Parse([]byte(text), config.YAML)
 		require.Equal(t, []string{want}, faultsOf(t, err), text)
+	}
+}
+
+func asInClosed(minCalls int) string {
+	return fmt.Sprintf("{default: {algorithm: circuit, circuit: {probes_as_in_closed: true, failure_rate: [{ratio: 0.5, min_calls: %d, period: 1s}]}}}", minCalls)
+}
+
+func TestParse_TakesTheMostCallsThatProbesCanBe(t *testing.T) {
+	r := config.New(parsed(t, asInClosed(1_000_000)))
+	require.Equal(t, breaker.Closed, r.Breaker("", "x").Snapshot().State)
+}
+
+func TestParse_ShowsAPercentSignAsItIs(t *testing.T) {
+	_, err := config.Parse([]byte(`{"a%d": 1, rules: [{match: "/%s[", mode: "%v"}]}`), config.YAML)
+	require.Equal(t, []string{
+		`rules[0].match: "/%s[", want a ] for every [`,
+		`rules[0].mode: "%v", want auto, force-open, force-closed or dry-run`,
+		`"a%d": unknown field`,
+	}, faultsOf(t, err))
+	require.Equal(t, `rules[0] /%s (sre)`, parsed(t, `{rules: [{match: "/%s"}]}`).Match("", "/%s").Rule)
+	for _, path := range []string{"100%d.yaml", "100%d.toml"} {
+		_, err := config.File(path).Section("%s").Read()
+		require.ErrorContains(t, err, path+", section %s")
 	}
 }
 
@@ -164,19 +191,27 @@ rules:
 func TestFromProto_RefusesWhatAFileMustNotSay(t *testing.T) {
 	_, err := config.FromProto(nil)
 	require.ErrorContains(t, err, "the message is nil")
+	// What is no JSON is told by the one who writes it.
+	for want, m := range map[string]*conf.Rules{
+		"google.protobuf.Duration": {Default: &conf.Policy{Circuit: &conf.Circuit{Delay: &durationpb.Duration{Seconds: 1, Nanos: -1}}}},
+		"invalid UTF-8":            {Rules: []*conf.Rule{{Match: "/\xff"}}},
+	} {
+		_, err := config.FromProto(m)
+		require.ErrorContains(t, err, "config: FromProto: proto:")
+		require.ErrorContains(t, err, want)
+	}
 
 	unknown := &conf.Rules{}
 	require.NoError(t, proto.Unmarshal(protowire.AppendVarint(protowire.AppendTag(nil, 99, protowire.VarintType), 1), unknown))
 	for want, m := range map[string]*conf.Rules{
-		`default.sre.success: NaN, want a number in [0.000001, 1]`:                                            {Default: &conf.Policy{Sre: &conf.Sre{Success: proto.Float64(math.NaN())}}},
-		`default.circuit.jitter: +Inf, want a number in [0, 1]`:                                               {Default: &conf.Policy{Circuit: &conf.Circuit{Jitter: proto.Float64(math.Inf(1))}}},
-		`default.sre.window: -1s, want a duration in [1µs, 24h], as "1.5s"`:                                   {Default: &conf.Policy{Sre: &conf.Sre{Window: durationpb.New(-time.Second)}}},
-		`keys.idle: "9223372037 s and 0 ns", want a duration in [1ms, 8760h], as "1.5s"`:                      {Keys: &conf.Keys{Idle: &durationpb.Duration{Seconds: 9223372037}}},
-		`default.circuit.delay: "1 s and -1 ns", want a duration in [0s, 24h], as "1.5s"`:                     {Default: &conf.Policy{Circuit: &conf.Circuit{Delay: &durationpb.Duration{Seconds: 1, Nanos: -1}}}},
-		`default.sre.request: 9223372036854775807, want a whole number in [1, 1000000000]`:                    {Default: &conf.Policy{Sre: &conf.Sre{Request: proto.Int64(math.MaxInt64)}}},
+		`default.sre.success: "NaN", want a number in [0.000001, 1]`:                                          {Default: &conf.Policy{Sre: &conf.Sre{Success: proto.Float64(math.NaN())}}},
+		`default.circuit.jitter: "Infinity", want a number in [0, 1]`:                                         {Default: &conf.Policy{Circuit: &conf.Circuit{Jitter: proto.Float64(math.Inf(1))}}},
+		`default.sre.window: "-1s", want a duration in [1µs, 24h], as "1.5s"`:                                 {Default: &conf.Policy{Sre: &conf.Sre{Window: durationpb.New(-time.Second)}}},
+		`keys.idle: "9223372037s", want a duration in [1ms, 8760h], as "1.5s"`:                                {Keys: &conf.Keys{Idle: &durationpb.Duration{Seconds: 9223372037}}},
+		`default.sre.request: "9223372036854775807", want a whole number in [1, 1000000000]`:                  {Default: &conf.Policy{Sre: &conf.Sre{Request: proto.Int64(math.MaxInt64)}}},
 		`rules[0].match: missing; want a key, a beginning followed by *, or a pattern`:                        {Rules: []*conf.Rule{{}}},
 		`"(fields of another version)": unknown field`:                                                        unknown,
-		`default.circuit.failure_rate[0].period: 0s, want a duration in [10ms, 24h], as "1.5s"`:               {Default: &conf.Policy{Circuit: &conf.Circuit{FailureRate: []*conf.FailureRate{{Ratio: proto.Float64(1), MinCalls: proto.Int64(1), Period: &durationpb.Duration{}}}}}},
+		`default.circuit.failure_rate[0].period: "0s", want a duration in [10ms, 24h], as "1.5s"`:             {Default: &conf.Policy{Circuit: &conf.Circuit{FailureRate: []*conf.FailureRate{{Ratio: proto.Float64(1), MinCalls: proto.Int64(1), Period: &durationpb.Duration{}}}}}},
 		`default.classify.ignored.grpc[0]: "OK", want the name of a gRPC code but OK, or a number in [1, 16]`: {Default: &conf.Policy{Classify: &conf.Classify{Ignored: &conf.Answers{Grpc: []string{"OK"}}}}},
 	} {
 		_, err := config.FromProto(m)
@@ -187,6 +222,7 @@ func TestFromProto_RefusesWhatAFileMustNotSay(t *testing.T) {
 // What a constructor accepts, validation does, and nothing else.
 
 func TestModel_ValidationAcceptsWhatSREAccepts(t *testing.T) {
+	defer drawsAll(t, "sre.")()
 	rapid.Check(t, func(t *rapid.T) {
 		m, opts := &conf.Sre{}, []sre.Option(nil)
 		if v, ok := number(t, "success", 1e-6, 1); ok {
@@ -207,11 +243,15 @@ func TestModel_ValidationAcceptsWhatSREAccepts(t *testing.T) {
 		if rapid.Bool().Draw(t, "classic") {
 			m.Classic, opts = proto.Bool(true), append(opts, sre.Classic())
 		}
+		if rapid.Bool().Draw(t, "unmarked") {
+			m.UnmarkedRejections, opts = proto.Bool(true), append(opts, sre.WithUnmarkedRejections())
+		}
 		agree(t, &conf.Rules{Default: &conf.Policy{Sre: m}}, func() { sre.NewBreaker(opts...) })
 	})
 }
 
 func TestModel_ValidationAcceptsWhatCircuitAccepts(t *testing.T) {
+	defer drawsAll(t, "circuit.")()
 	rapid.Check(t, func(t *rapid.T) {
 		m, opts := circuitModel(t)
 		agree(t, &conf.Rules{Default: &conf.Policy{Circuit: m}}, func() { circuit.NewBreaker(opts...) })
@@ -300,10 +340,15 @@ func circuitModel(t *rapid.T) (*conf.Circuit, []circuit.Option) {
 		m.UnmarkedRejections = proto.Bool(true)
 		give(circuit.WithUnmarkedRejections())
 	}
+	if rapid.Bool().Draw(t, "slow calls only") {
+		m.SlowCallsOnly = proto.Bool(true)
+		give(circuit.WithSlowCallsOnly())
+	}
 	return m, opts
 }
 
 func TestModel_ValidationAcceptsWhatAGroupAccepts(t *testing.T) {
+	defer drawsAll(t, "keys.")()
 	rapid.Check(t, func(t *rapid.T) {
 		m, opts := &conf.Keys{}, []group.Option(nil)
 		if v, ok := whole(t, "limit", 1, math.MaxInt64); ok {
@@ -319,6 +364,9 @@ func TestModel_ValidationAcceptsWhatAGroupAccepts(t *testing.T) {
 // agree requires that the rules are valid exactly if construct does not panic,
 // and that breakers can be made of them then.
 func agree(t *rapid.T, m *conf.Rules, construct func()) {
+	for _, path := range set("", m.ProtoReflect()) {
+		drawn[strings.TrimPrefix(path, "default.")] = true
+	}
 	set, err := config.FromProto(m)
 	panicked := panics(construct)
 	if panicked != nil {
@@ -340,6 +388,40 @@ func agree(t *rapid.T, m *conf.Rules, construct func()) {
 			r.Breaker("", "x").Snapshot()
 		}
 	}))
+}
+
+// drawn are the fields that a model has drawn.
+var drawn map[string]bool
+
+// drawsAll returns what requires that a model has drawn each field whose path begins
+// so.
+func drawsAll(t *testing.T, prefix string) func() {
+	drawn = make(map[string]bool)
+	return func() {
+		for _, path := range paths() {
+			if strings.HasPrefix(path, prefix) && !t.Failed() {
+				require.True(t, drawn[path], "the model never draws %s", path)
+			}
+		}
+	}
+}
+
+// set returns the paths of the fields of a message that are set.
+func set(path string, m protoreflect.Message) (all []string) {
+	for f, v := range m.Range {
+		name := path + f.TextName()
+		switch {
+		case f.IsList() && f.Message() != nil:
+			for i := range v.List().Len() {
+				all = append(all, set(name+"[].", v.List().Get(i).Message())...)
+			}
+		case f.Message() == nil || f.Message().FullName() == "google.protobuf.Duration":
+			all = append(all, name)
+		default:
+			all = append(all, set(name+".", v.Message())...)
+		}
+	}
+	return all
 }
 
 func panics(f func()) (p any) {

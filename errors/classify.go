@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/internal/bounds"
 	"github.com/kratos-breaker/breaker/internal/fault"
 )
 
@@ -67,9 +68,7 @@ func WithHTTPStatus(o breaker.Outcome, statuses ...int) Option {
 	return func(t *table) {
 		mustBeOutcome("WithHTTPStatus", o)
 		for _, s := range statuses {
-			if s < 100 || s >= statusCodes {
-				panic(fmt.Sprintf("errors: WithHTTPStatus(%d): want a status in [100, %d]", s, statusCodes-1))
-			}
+			bounds.HTTPStatus.Must(int64(s))
 			t.http[s] = o
 		}
 	}

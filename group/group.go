@@ -3,11 +3,9 @@
 package group
 
 import (
-	"fmt"
 	"hash/maphash"
 	"iter"
 	"maps"
-	"math"
 	"math/bits"
 	"strconv"
 	"strings"
@@ -15,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/kratos-breaker/breaker/internal/bounds"
 	"github.com/kratos-breaker/breaker/internal/place"
 )
 
@@ -104,11 +103,7 @@ type options struct {
 	idle  time.Duration
 }
 
-const (
-	defaultLimit = 256
-	defaultIdle  = 10 * time.Minute
-	maxKeyLength = 256
-)
+const maxKeyLength = 256
 
 // WithLimit sets how many keys the group holds, the overflow value aside. The
 // range is [1, the largest int], the default 256.
@@ -145,19 +140,15 @@ func NewKeyed[T any](factory func(key string) T, opts ...Option) *Group[T] {
 }
 
 func newOptions(opts []Option) options {
-	o := options{limit: defaultLimit, idle: defaultIdle}
+	o := options{limit: int(bounds.GroupLimit.Default), idle: bounds.GroupIdle.Default}
 	for _, opt := range opts {
 		if opt == nil {
 			panic("group: nil Option")
 		}
 		opt(&o)
 	}
-	if o.limit < 1 {
-		panic(fmt.Sprintf("group: WithLimit(%d): want a number in [1, %d]", o.limit, math.MaxInt))
-	}
-	if o.idle < time.Millisecond || o.idle > 8760*time.Hour {
-		panic(fmt.Sprintf("group: WithIdle(%v): want a duration in [1ms, 8760h]", o.idle))
-	}
+	bounds.GroupLimit.Must(int64(o.limit))
+	bounds.GroupIdle.Must(o.idle)
 	return o
 }
 

@@ -7,13 +7,13 @@
 package metrics
 
 import (
-	"fmt"
 	"reflect"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/internal/bounds"
 	"github.com/kratos-breaker/breaker/internal/watch"
 )
 
@@ -107,16 +107,14 @@ func WithLimit(breakers int) Option { return func(o *options) { o.limit = breake
 func Register(meter metric.Meter, source breaker.Source, opts ...Option) (metric.Registration, error) {
 	mustBe("meter", meter)
 	mustBe("source", source)
-	o := options{limit: watch.DefaultLimit}
+	o := options{limit: int(bounds.SeriesLimit.Default)}
 	for _, opt := range opts {
 		if opt == nil {
 			panic("metrics: Register: nil Option")
 		}
 		opt(&o)
 	}
-	if o.limit < 1 || o.limit > watch.MaxLimit {
-		panic(fmt.Sprintf("metrics: WithLimit(%d): want a number in [1, %d]", o.limit, watch.MaxLimit))
-	}
+	bounds.SeriesLimit.Must(int64(o.limit))
 	p := newPublisher(source, o)
 	all, err := p.create(meter)
 	if err != nil {

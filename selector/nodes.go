@@ -20,13 +20,14 @@ package selector
 import (
 	"fmt"
 	"iter"
-	"math"
 	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/internal/adapter"
+	"github.com/kratos-breaker/breaker/internal/bounds"
 	"github.com/kratos-breaker/breaker/sre"
 )
 
@@ -69,8 +70,9 @@ type Option func(*options)
 
 // WithCircuitBreaker makes the breaker of each node with factory; the default is
 // sre.NewBreaker, with the address for its name. It may be asked twice for a node
-// when calls race; one of the breakers is dropped unused. It panics if factory is
-// nil. Of WithCircuitBreaker and WithNodeBreaker the last one counts.
+// when calls race; one of the breakers is dropped unused. NewNodes makes the first one
+// and keeps it for the first node, so that a factory that passes an option out of its
+// range panics there. It panics if factory is nil. Of WithCircuitBreaker and WithNodeBreaker the last one counts.
 //
 // A breaker is asked for a permit before a call only to find out whether the node
 // is back. While a breaker is closed, it gets a permit when the call has ended and
@@ -88,7 +90,10 @@ func WithCircuitBreaker[B breaker.CircuitBreaker](factory func() B) Option {
 	if factory == nil {
 		panic("selector: WithCircuitBreaker: the factory is nil")
 	}
-	return WithNodeBreaker(func(string) B { return factory() })
+	return func(o *options) {
+		early := adapter.Early(factory)
+		WithNodeBreaker(func(string) B { return early() })(o)
+	}
 }
 
 // WithNodeBreaker is [WithCircuitBreaker] for a factory that wants to know the
@@ -141,9 +146,9 @@ func WithLimit(n int) Option { return func(o *options) { o.limit = n } }
 func NewNodes(opts ...Option) *Nodes {
 	o := options{
 		factory:    func(address string) breaker.CircuitBreaker { return sre.NewBreaker(sre.WithName(address)) },
-		maxEjected: 0.5,
-		forget:     10 * time.Second,
-		limit:      1024,
+		maxEjected: bounds.MaxEjected.Default,
+		forget:     bounds.Forget.Default,
+		limit:      int(bounds.NodeLimit.Default),
 	}
 	for _, opt := range opts {
 		if opt == nil {
@@ -151,14 +156,9 @@ func NewNodes(opts ...Option) *Nodes {
 		}
 		opt(&o)
 	}
-	switch {
-	case !(o.maxEjected >= 0 && o.maxEjected <= 1):
-		panic(fmt.Sprintf("selector: WithMaxEjected(%v): want a share in [0, 1]", o.maxEjected))
-	case o.forget < 10*time.Millisecond || o.forget > 24*time.Hour:
-		panic(fmt.Sprintf("selector: WithForget(%v): want a duration in [10ms, 24h]", o.forget))
-	case o.limit < 1:
-		panic(fmt.Sprintf("selector: WithLimit(%d): want a number in [1, %d]", o.limit, math.MaxInt))
-	}
+	bounds.MaxEjected.Must(o.maxEjected)
+	bounds.Forget.Must(o.forget)
+	bounds.NodeLimit.Must(int64(o.limit))
 	n := &Nodes{options: o, base: time.Now()}
 	n.known.Store(new(map[string]*node))
 	return n

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/kratos-breaker/breaker/internal/bounds"
 )
 
 // TestAlgorithm_IsWhatItsPageSays reads docs/algorithm.md: the numbers there are
@@ -61,9 +63,9 @@ func TestAlgorithm_IsWhatItsPageSays(t *testing.T) {
 	classic := newOptions("", nil)
 	Classic()(&classic)
 	classic.check()
-	says("| `WithSuccess` | ratio, [%f, 1] | %v |", minSuccess, o.success)
+	says("| `WithSuccess` | ratio, [%f, 1] | %v |", bounds.Success.Low, o.success)
 	says("| `WithRequest` | calls in a window, [1, 1e9] | %d, %d with `Classic` |", o.request, classic.request)
 	says("| `WithWindow` | time, [1µs, 24h] | %.0f s |", o.window.Seconds())
-	says("| `WithBucket` | number, [1, %d] | %d |", maxBuckets, o.bucket)
+	says("| `WithBucket` | number, [1, %d] | %d |", int(bounds.Bucket.High), o.bucket)
 	says("| `WithProbeInterval` | time, [10ms, 1m] | %d ms |", o.probe/time.Millisecond)
 }

@@ -2,10 +2,10 @@ package sre
 
 import (
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/internal/bounds"
 )
 
 // Option configures a breaker in [NewBreaker]. A value out of its range makes
@@ -29,7 +29,10 @@ type options struct {
 
 // newOptions returns the options that were given to the function called by.
 func newOptions(by string, opts []Option) options {
-	o := options{success: 0.6, window: 3 * time.Second, bucket: 10, probe: 900 * time.Millisecond}
+	o := options{
+		success: bounds.Success.Default, window: bounds.Window.Default, bucket: int(bounds.Bucket.Default),
+		probe: bounds.ProbeInterval.Default,
+	}
 	for _, opt := range opts {
 		if opt == nil {
 			panic("sre: " + by + ": nil Option")
@@ -56,15 +59,6 @@ func (o *options) throttle() *throttle {
 }
 
 func (o *options) span() time.Duration { return o.window / time.Duration(o.bucket) }
-
-// The bounds keep every product of the arithmetic far from overflow.
-const (
-	minSuccess = 1e-6
-	maxRequest = 1e9
-	maxWindow  = 24 * time.Hour
-	minBucket  = time.Microsecond
-	maxBuckets = 100_000
-)
 
 // Classic makes the breaker decide as go-kratos/aegis does, bit for bit: by the
 // formula of the SRE book, with the rejected calls among the requests. That
@@ -141,27 +135,18 @@ func WithRandom(f func() float64) Option {
 
 func (o *options) check() {
 	if !o.requestSet {
-		o.request = 20
+		o.request = bounds.Request.Default
 		if o.classic {
-			o.request = 100
+			o.request = bounds.ClassicRequest
 		}
 	}
-	bad := func(option string, value any, want string) {
-		panic(fmt.Sprintf("sre: %s(%v): want %s", option, value, want))
-	}
-	switch {
-	case math.IsNaN(o.success) || o.success < minSuccess || o.success > 1:
-		bad("WithSuccess", o.success, "a ratio in [0.000001, 1]")
-	case o.request < 1 || o.request > maxRequest:
-		bad("WithRequest", o.request, "a number of calls in [1, 1000000000]")
-	case o.window < minBucket || o.window > maxWindow:
-		bad("WithWindow", o.window, "a duration in [1µs, 24h]")
-	case o.bucket < 1 || o.bucket > maxBuckets:
-		bad("WithBucket", o.bucket, "a number in [1, 100000]")
-	case o.probe < 10*time.Millisecond || o.probe > time.Minute || o.probe%time.Millisecond != 0:
-		bad("WithProbeInterval", o.probe, "whole milliseconds in [10ms, 1m]")
-	case o.span() < minBucket:
-		bad("WithBucket", o.bucket, fmt.Sprintf("buckets of at least 1µs; WithWindow(%v) has room for %d",
-			o.window, o.window/minBucket))
+	bounds.Success.Must(o.success)
+	bounds.Request.Must(o.request)
+	bounds.Window.Must(o.window)
+	bounds.Bucket.Must(int64(o.bucket))
+	bounds.ProbeInterval.Must(o.probe)
+	if room := bounds.BucketOf(o.window); !room.Has(int64(o.bucket)) {
+		panic(fmt.Sprintf("sre: WithBucket(%d): want buckets of at least 1µs; WithWindow(%v) has room for %d",
+			o.bucket, o.window, room.High))
 	}
 }

@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/kratos-breaker/breaker/internal/bounds"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -97,4 +101,34 @@ func TestBreakerlint_WhatCannotBeReadExitsWith1AndAWrongUseWith2(t *testing.T) {
 	require.Contains(t, stderr, "breakerlint: -strict: want flags before the file")
 	_, _, code = lint(t, "", "-h")
 	require.Zero(t, code)
+}
+
+// TestBreakerlint_SaysTheRangeThatTheOptionOfAFieldHas goes from the options with one
+// number to their fields.
+func TestBreakerlint_SaysTheRangeThatTheOptionOfAFieldHas(t *testing.T) {
+	sections := map[string]string{"sre": "default.sre", "circuit": "default.circuit", "group": "keys"}
+	byOption := make(map[string][]bounds.Bound)
+	for _, b := range bounds.All() {
+		option, _ := b.Describe()
+		byOption[option] = append(byOption[option], b)
+	}
+	told := 0
+	for option, all := range byOption {
+		pkg, name, _ := strings.Cut(option, ".With")
+		if sections[pkg] == "" || len(all) > 1 || name == "OpenWhen" {
+			continue
+		}
+		field := strings.ToLower(regexp.MustCompile(`([a-z])([A-Z])`).ReplaceAllString(name, "${1}_$2"))
+		path := sections[pkg] + "." + field
+		text := path + ": -7"
+		for strings.Contains(text, ".") {
+			text = strings.Replace(text, ".", ": {", 1) + "}"
+		}
+		_, stderr, code := lint(t, text, "FILE")
+		require.Equal(t, 1, code, text)
+		require.Contains(t, stderr, path+": -7, want ")
+		require.Contains(t, stderr, " in "+all[0].Range())
+		told++
+	}
+	require.Greater(t, told, 10)
 }

@@ -14,6 +14,7 @@ import (
 	client "github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/internal/bounds"
 	"github.com/kratos-breaker/breaker/internal/watch"
 )
 
@@ -96,15 +97,13 @@ func NewCollector(source breaker.Source, opts ...Option) client.Collector {
 	if v := reflect.ValueOf(source); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		panic("prometheus: NewCollector: the source is nil")
 	}
-	o := options{limit: watch.DefaultLimit}
+	o := options{limit: int(bounds.PrometheusSeriesLimit.Default)}
 	for _, opt := range opts {
 		if opt == nil {
 			panic("prometheus: NewCollector: nil Option")
 		}
 		opt(&o)
 	}
-	if o.limit < 1 || o.limit > watch.MaxLimit {
-		panic(fmt.Sprintf("prometheus: WithLimit(%d): want a number in [1, %d]", o.limit, watch.MaxLimit))
-	}
+	bounds.PrometheusSeriesLimit.Must(int64(o.limit))
 	return newCollector(source, o)
 }

@@ -6,8 +6,8 @@
 // never. Their breakers have the rules of a file, a copy of rules.yaml. The
 // program writes other rules into it, one after the other, and prints what each
 // of them changes: first nothing is rejected, then calls of /orders are; a
-// mistake changes nothing and is told; another algorithm waits for the breaker to
-// close; and a breaker is switched off.
+// mistake changes nothing and is told; another algorithm begins; and a breaker is
+// switched off.
 //
 // It ends after a few seconds. The exit code is 0 if each edit did what it should
 // have, 1 if not, 2 for a wrong flag, and 130 after an interrupt.
@@ -80,7 +80,7 @@ var edits = []edit{
 	{
 		what: "mended, and another algorithm", from: "success: 9}", to: "success: 0.9}\n  - match: /orders\n    algorithm: circuit",
 		holds: func(_, s status) bool {
-			return s.orders.State == breaker.Open && s.orders.Rule == "rules[1] /orders (circuit, once sre is closed)"
+			return s.orders.State == breaker.Open && s.orders.Rule == "rules[1] /orders (circuit)"
 		},
 	},
 	{

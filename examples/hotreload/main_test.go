@@ -44,7 +44,7 @@ func TestHotreload_PrintsWhatEachEditChanges(t *testing.T) {
 		"    /orders: some calls rejected, open, default (sre)",
 		"mended, and another algorithm",
 		`    /orders: rules[1] /orders (circuit) {"algorithm":"circuit","mode":"auto","sre":{"request":5,"window":"1s"}}`,
-		"    /orders: some calls rejected, open, rules[1] /orders (circuit, once sre is closed)",
+		"    /orders: some calls rejected, open, rules[1] /orders (circuit)",
 		"off: allow all",
 		`    /orders: rules[1] /orders (off) {"algorithm":"off","mode":"auto","sre":{"request":5,"window":"1s"}}`,
 		"    /orders: some calls rejected, closed, rules[1] /orders (off)",

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"sync/atomic"
 
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/errors"
@@ -45,8 +46,10 @@ func Of[B breaker.CircuitBreaker](pkg string, g *group.Group[B]) Admit {
 	}
 }
 
-// Made is [Of] a new group with the breakers of factory, which must not be nil.
+// Made is [Of] a new group with the breakers of factory, which must not be nil. The
+// first is made at once: see [Early].
 func Made[B breaker.CircuitBreaker](pkg string, factory func() B) Admit {
+	factory = Early(factory)
 	return Of(pkg, group.NewKeyed(func(key string) B {
 		b := factory()
 		if isNil(b) {
@@ -54,6 +57,20 @@ func Made[B breaker.CircuitBreaker](pkg string, factory func() B) Admit {
 		}
 		return b
 	}))
+}
+
+// Early calls factory, so that it panics where a client is made and not in its first
+// call, and returns a factory that begins with what it made.
+func Early[B any](factory func() B) func() B {
+	first := factory()
+	var kept atomic.Pointer[B]
+	kept.Store(&first)
+	return func() B {
+		if b := kept.Swap(nil); b != nil {
+			return *b
+		}
+		return factory()
+	}
 }
 
 // By returns the Admit of rules, for the option WithRules of the package pkg. It

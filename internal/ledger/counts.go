@@ -25,21 +25,24 @@ func (l *Ledger) Counts() Counts {
 
 // Ended returns Counts without the rejections.
 func (l *Ledger) Ended() Counts {
-	c := Counts{Success: l.first.successes(), Failure: l.first.failure.Load()}
+	return Counts{Success: l.successes(), Failure: l.failures()}
+}
+
+func (l *Ledger) successes() uint64 {
+	n := l.first.successes()
 	if more := l.more.Load(); more != nil {
 		for i := range more.place {
-			c.Success += more.place[i].successes()
-			c.Failure += more.place[i].failure.Load()
+			n += more.place[i].successes()
 		}
 	}
-	return c
+	return n
 }
 
 func (l *Ledger) failures() uint64 {
-	n := l.first.failure.Load()
+	n := l.first.failures()
 	if more := l.more.Load(); more != nil {
 		for i := range more.place {
-			n += more.place[i].failure.Load()
+			n += more.place[i].failures()
 		}
 	}
 	return n
@@ -110,3 +113,12 @@ func (a *lane) successes() uint64 {
 	}
 	return n
 }
+
+// A lane counts its failures in a word at the top of which stands how many
+// goroutines are inside of it: see Enter.
+const (
+	insideOne   = 1 << 48
+	failureMask = insideOne - 1
+)
+
+func (a *lane) failures() uint64 { return a.failure.Load() & failureMask }

@@ -6,10 +6,6 @@ import "sync/atomic"
 // the number of its successes at the last failure, modulo 2^40, and below it how
 // many failures there were since it has that many. So a success breaks a row
 // without writing anything but itself.
-const (
-	rowBits = 24
-	rowMask = 1<<rowBits - 1
-)
 
 // Fail counts a failure and returns how many there are now in a row: since a
 // success was counted through the same lane, or since ForgetRows. It tops out at
@@ -42,12 +38,12 @@ func (l *Ledger) fail(a *lane, s *side) uint64 {
 	for {
 		// In this order: the successes that are found now are no fewer than those
 		// that the word knows of.
-		was := s.row.Load()
+		was := s.row.word.Load()
 		row := a.successes()<<rowBits | 1
 		if row>>rowBits == was>>rowBits {
 			row = was&^rowMask | min(was&rowMask+1, rowMask)
 		}
-		if s.row.CompareAndSwap(was, row) {
+		if s.row.word.CompareAndSwap(was, row) {
 			return row & rowMask
 		}
 		l.contended()
@@ -57,6 +53,6 @@ func (l *Ledger) fail(a *lane, s *side) uint64 {
 // ForgetRows makes the next failure of each lane the first one of a row.
 func (l *Ledger) ForgetRows() {
 	for s := range l.eachSide {
-		s.row.Store(0)
+		s.row.word.Store(0)
 	}
 }

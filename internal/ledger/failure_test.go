@@ -150,7 +150,7 @@ func TestForgetRows_EveryLaneBeginsAnew(t *testing.T) {
 func TestFail_ARowThatIsTooLongForItsWordStaysTheLongest(t *testing.T) {
 	var l Ledger
 	l.first.success.Store(5)
-	l.side.row.Store(5<<rowBits | rowMask - 1)
+	l.side.row.word.Store(5<<rowBits | rowMask - 1)
 	require.EqualValues(t, rowMask, l.Fail())
 	require.EqualValues(t, rowMask, l.Fail())
 	l.Succeed()

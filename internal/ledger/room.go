@@ -17,7 +17,7 @@ type lane struct {
 // side is what the same processor writes off the path of a success.
 type side struct {
 	rejections
-	row atomic.Uint64 // of failures: see Fail
+	row streak // of failures: see Fail and Entry.Fail
 }
 
 // place is a lane with its side on the cache line after it. Processors that
@@ -25,8 +25,9 @@ type side struct {
 type place struct {
 	lane
 	side
-	met atomic.Uint64 // how often goroutines met here
-	_   [24]byte
+	streak streak        // of entries; before there is a room, row
+	met    atomic.Uint64 // how often goroutines met here
+	_      [16]byte
 }
 
 // room holds further lanes.
@@ -79,6 +80,11 @@ func (r *room) of(word *atomic.Uint64) *place {
 	return &r.place[i]
 }
 
+// has reports whether the word is a slot of the lane.
+func (a *lane) has(word *atomic.Uint64) bool {
+	return uintptr(unsafe.Pointer(word))-uintptr(unsafe.Pointer(a)) < unsafe.Sizeof(*a)
+}
+
 // lane returns the lane for the calling goroutine.
 func (l *Ledger) lane() *lane {
 	if more := l.more.Load(); more != nil {
@@ -99,7 +105,7 @@ func (l *Ledger) both() (*lane, *side) {
 // bothOf returns the lane that the word is a slot of, with its side. For a word
 // from the pool, it returns those of the calling goroutine.
 func (l *Ledger) bothOf(word *atomic.Uint64) (*lane, *side) {
-	if uintptr(unsafe.Pointer(word))-uintptr(unsafe.Pointer(&l.first)) < unsafe.Sizeof(l.first) {
+	if l.first.has(word) {
 		return &l.first, &l.side
 	}
 	if more := l.more.Load(); more != nil {
@@ -136,6 +142,8 @@ func (l *Ledger) contended() {
 	limit := more.limit.Load()
 	if more.here().met.Add(1) >= limit && more.limit.CompareAndSwap(limit, 2*limit) {
 		more.draw()
-		l.ForgetRows() // of goroutines that were there before
+		for i := range more.place {
+			more.place[i].row.word.Store(0) // of goroutines that were there before
+		}
 	}
 }

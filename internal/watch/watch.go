@@ -14,14 +14,6 @@ import (
 // beyond the limit.
 const Other = "_OTHER"
 
-// The range of the limit begins at 1. The metric with most lines has six per
-// series, one for each change of the state. By default the SDK of OpenTelemetry
-// keeps less than 2000, and 321 series have 1926.
-const (
-	DefaultLimit = 320
-	MaxLimit     = 1_000_000
-)
-
 // Watcher reads the breakers of a source, and keeps a series for each set of
 // labels: K tells the sets apart, L is what the publisher makes of one. It is not
 // safe for concurrent use.

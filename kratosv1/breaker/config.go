@@ -2,8 +2,9 @@ package breaker
 
 import (
 	"fmt"
-	"math"
 	"time"
+
+	"github.com/kratos-breaker/breaker/internal/bounds"
 )
 
 // Config configures the breakers of a [Group]. A field that is zero takes its
@@ -29,7 +30,9 @@ type Config struct {
 // filled returns a copy with its defaults. It panics if a field is out of its
 // range.
 func (c *Config) filled() *Config {
-	f := Config{K: 1.5, Window: Duration(3 * time.Second), Bucket: 10, Request: 100}
+	f := Config{
+		K: bounds.K.Default, Window: Duration(bounds.Window.Default), Bucket: int(bounds.Bucket.Default), Request: bounds.ClassicRequest,
+	}
 	if c != nil {
 		f.SwitchOff = c.SwitchOff
 		f.K = orDefault(c.K, f.K)
@@ -49,30 +52,24 @@ func orDefault[T comparable](value, byDefault T) T {
 	return value
 }
 
-const (
-	maxK       = 1e6
-	maxWindow  = Duration(24 * time.Hour)
-	minBucket  = Duration(time.Microsecond)
-	maxBuckets = 100_000
-	maxRequest = 1_000_000_000
-)
-
 func (c *Config) check() {
-	bad := func(field string, value any, want string) {
-		panic(fmt.Sprintf("breaker: Config.%s(%v): want %s", field, value, want))
+	check("K", bounds.K, c.K, bounds.K.Default)
+	check("Window", bounds.Window, time.Duration(c.Window), bounds.Window.Default)
+	check("Bucket", bounds.Bucket, int64(c.Bucket), bounds.Bucket.Default)
+	check("Request", bounds.Request, c.Request, bounds.ClassicRequest)
+	if room := bounds.BucketOf(time.Duration(c.Window)); !room.Has(int64(c.Bucket)) {
+		bad("Bucket", c.Bucket, fmt.Sprintf("buckets of at least 1µs; Window(%v) has room for %d", c.Window, room.High))
 	}
-	switch {
-	case math.IsNaN(c.K) || c.K < 1 || c.K > maxK:
-		bad("K", c.K, "a number in [1, 1000000], or 0 for 1.5")
-	case c.Window < minBucket || c.Window > maxWindow:
-		bad("Window", c.Window, "a duration in [1µs, 24h], or 0 for 3s")
-	case c.Bucket < 1 || c.Bucket > maxBuckets:
-		bad("Bucket", c.Bucket, "a number in [1, 100000], or 0 for 10")
-	case c.Request < 1 || c.Request > maxRequest:
-		bad("Request", c.Request, "a number of calls in [1, 1000000000], or 0 for 100")
-	case c.Window/Duration(c.Bucket) < minBucket:
-		bad("Bucket", c.Bucket, fmt.Sprintf("buckets of at least 1µs; Window(%v) has room for %d", c.Window, c.Window/minBucket))
+}
+
+func check[T bounds.Number](field string, b *bounds.Of[T], value, byDefault T) {
+	if !b.Has(value) {
+		bad(field, value, fmt.Sprintf("%s, or 0 for %v", b.Want(), byDefault))
 	}
+}
+
+func bad(field string, value any, want string) {
+	panic(fmt.Sprintf("kratosv1/breaker: Config.%s(%v): want %s", field, value, want))
 }
 
 // Duration is Kratos v1's time.Duration: one that files spell "3s" or "500ms", in

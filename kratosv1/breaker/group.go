@@ -9,6 +9,7 @@ import (
 
 	root "github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/group"
+	"github.com/kratos-breaker/breaker/internal/bounds"
 	"github.com/kratos-breaker/breaker/sre"
 )
 
@@ -53,7 +54,7 @@ func WithAdaptive() Option { return func(o *options) { o.adaptive = true } }
 // there for the default. It panics if c is nil.
 func WithClassifier(c root.Classifier) Option {
 	if c == nil {
-		panic("breaker: WithClassifier: the classifier is nil")
+		panic("kratosv1/breaker: WithClassifier: the classifier is nil")
 	}
 	return func(o *options) { o.classify = c }
 }
@@ -63,7 +64,7 @@ func WithClassifier(c root.Classifier) Option {
 // l is nil.
 func WithListener(l root.Listener) Option {
 	if l == nil {
-		panic("breaker: WithListener: the listener is nil")
+		panic("kratosv1/breaker: WithListener: the listener is nil")
 	}
 	return func(o *options) { o.listeners = append(o.listeners, l) }
 }
@@ -74,13 +75,14 @@ func NewGroup(conf *Config, opts ...Option) *Group {
 	if conf == nil {
 		conf = initial.Load()
 	}
-	o := options{limit: 256, classify: Classify}
+	o := options{limit: int(bounds.KratosV1Limit.Default), classify: Classify}
 	for _, opt := range opts {
 		if opt == nil {
-			panic("breaker: NewGroup: nil Option")
+			panic("kratosv1/breaker: NewGroup: nil Option")
 		}
 		opt(&o)
 	}
+	bounds.KratosV1Limit.Must(int64(o.limit))
 	g := &Group{adaptive: o.adaptive, classify: o.classify}
 	g.conf.Store(conf.filled())
 	g.breakers = group.NewKeyed(func(key string) *guarded {

@@ -190,10 +190,10 @@ func TestGroup_ItsBreakersServeTheMiddlewareToo(t *testing.T) {
 }
 
 func TestNewGroup_RefusesImpossibleOptions(t *testing.T) {
-	require.PanicsWithValue(t, "breaker: NewGroup: nil Option", func() { breaker.NewGroup(nil, nil) })
-	require.PanicsWithValue(t, "breaker: WithClassifier: the classifier is nil", func() { breaker.WithClassifier(nil) })
-	require.PanicsWithValue(t, "breaker: WithListener: the listener is nil", func() { breaker.WithListener(nil) })
-	require.Panics(t, func() { breaker.NewGroup(nil, breaker.WithLimit(0)) })
+	require.PanicsWithValue(t, "kratosv1/breaker: NewGroup: nil Option", func() { breaker.NewGroup(nil, nil) })
+	require.PanicsWithValue(t, "kratosv1/breaker: WithClassifier: the classifier is nil", func() { breaker.WithClassifier(nil) })
+	require.PanicsWithValue(t, "kratosv1/breaker: WithListener: the listener is nil", func() { breaker.WithListener(nil) })
+	require.PanicsWithValue(t, "kratosv1/breaker: WithLimit(0): want a number in [1, 9223372036854775807]", func() { breaker.NewGroup(nil, breaker.WithLimit(0)) })
 }
 
 func TestWithClassifier_SaysWhatTheErrorsOfGoAre(t *testing.T) {

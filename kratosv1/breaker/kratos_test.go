@@ -108,19 +108,19 @@ func TestK06_AnEmptyConfigIsGoodAndAWrongOneChangesNothing(t *testing.T) {
 	g := breaker.NewGroup(&breaker.Config{Window: breaker.Duration(time.Minute)})
 	b := g.Get("a")
 	for want, c := range map[string]breaker.Config{
-		"breaker: Config.K(NaN): want a number in [1, 1000000], or 0 for 1.5":                           {K: math.NaN()},
-		"breaker: Config.K(+Inf): want a number in [1, 1000000], or 0 for 1.5":                          {K: math.Inf(1)},
-		"breaker: Config.K(-1.5): want a number in [1, 1000000], or 0 for 1.5":                          {K: -1.5},
-		"breaker: Config.K(0.99): want a number in [1, 1000000], or 0 for 1.5":                          {K: 0.99},
-		"breaker: Config.K(1.000001e+06): want a number in [1, 1000000], or 0 for 1.5":                  {K: 1_000_001},
-		"breaker: Config.Window(-1s): want a duration in [1µs, 24h], or 0 for 3s":                       {Window: breaker.Duration(-time.Second)},
-		"breaker: Config.Window(24h0m0.000000001s): want a duration in [1µs, 24h], or 0 for 3s":         {Window: breaker.Duration(24*time.Hour + 1)},
-		"breaker: Config.Bucket(-1): want a number in [1, 100000], or 0 for 10":                         {Bucket: -1},
-		"breaker: Config.Bucket(100001): want a number in [1, 100000], or 0 for 10":                     {Bucket: 100_001},
-		"breaker: Config.Bucket(10): want buckets of at least 1µs; Window(9µs) has room for 9":          {Window: breaker.Duration(9 * time.Microsecond)},
-		"breaker: Config.Bucket(4000): want buckets of at least 1µs; Window(3.999ms) has room for 3999": {Window: breaker.Duration(3999 * time.Microsecond), Bucket: 4000},
-		"breaker: Config.Request(-1): want a number of calls in [1, 1000000000], or 0 for 100":          {Request: -1},
-		"breaker: Config.Request(1000000001): want a number of calls in [1, 1000000000], or 0 for 100":  {Request: 1_000_000_001},
+		"kratosv1/breaker: Config.K(NaN): want a number in [1, 1000000], or 0 for 1.5":                           {K: math.NaN()},
+		"kratosv1/breaker: Config.K(+Inf): want a number in [1, 1000000], or 0 for 1.5":                          {K: math.Inf(1)},
+		"kratosv1/breaker: Config.K(-1.5): want a number in [1, 1000000], or 0 for 1.5":                          {K: -1.5},
+		"kratosv1/breaker: Config.K(0.99): want a number in [1, 1000000], or 0 for 1.5":                          {K: 0.99},
+		"kratosv1/breaker: Config.K(1.000001e+06): want a number in [1, 1000000], or 0 for 1.5":                  {K: 1_000_001},
+		"kratosv1/breaker: Config.Window(-1s): want a duration in [1µs, 24h], or 0 for 3s":                       {Window: breaker.Duration(-time.Second)},
+		"kratosv1/breaker: Config.Window(24h0m0.000000001s): want a duration in [1µs, 24h], or 0 for 3s":         {Window: breaker.Duration(24*time.Hour + 1)},
+		"kratosv1/breaker: Config.Bucket(-1): want a number in [1, 100000], or 0 for 10":                         {Bucket: -1},
+		"kratosv1/breaker: Config.Bucket(100001): want a number in [1, 100000], or 0 for 10":                     {Bucket: 100_001},
+		"kratosv1/breaker: Config.Bucket(10): want buckets of at least 1µs; Window(9µs) has room for 9":          {Window: breaker.Duration(9 * time.Microsecond)},
+		"kratosv1/breaker: Config.Bucket(4000): want buckets of at least 1µs; Window(3.999ms) has room for 3999": {Window: breaker.Duration(3999 * time.Microsecond), Bucket: 4000},
+		"kratosv1/breaker: Config.Request(-1): want a number of calls in [1, 1000000000], or 0 for 100":          {Request: -1},
+		"kratosv1/breaker: Config.Request(1000000001): want a number of calls in [1, 1000000000], or 0 for 100":  {Request: 1_000_000_001},
 	} {
 		require.PanicsWithValue(t, want, func() { breaker.NewGroup(&c) })
 		c.SwitchOff = true

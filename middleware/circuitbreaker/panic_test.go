@@ -115,9 +115,12 @@ func TestPanic_OfTheFactoryLeavesTheOperationToTheNextCall(t *testing.T) {
 				"WithCircuitBreaker": circuitbreaker.WithCircuitBreaker(factory),
 				"WithGroup":          circuitbreaker.WithGroup(group.NewGroup(factory)),
 			} {
+				leave = func() {}
+				call := circuitbreaker.Client(opt)(answer("hello", nil))
+				_, err := call(clientContext(t.Context(), "/first"), nil) // its breaker was made with the client
+				require.NoError(t, err)
 				leave = once(exit.leave)
 				b = sre.NewBreaker()
-				call := circuitbreaker.Client(opt)(answer("hello", nil))
 				ctx := clientContext(t.Context(), operation)
 				panicked, returned := breakertest.EndOf(func() { _, _ = call(ctx, nil) })
 				require.False(t, returned, name)

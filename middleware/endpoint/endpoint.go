@@ -46,7 +46,9 @@ func WithGroup[B breaker.CircuitBreaker](g *group.Group[B]) Option {
 // factory is nil. The breakers of this module get permits; any other aegis
 // breaker gets exactly one mark per call: MarkFailed after a failure or a
 // rejection, MarkSuccess otherwise, except that an ignored outcome is told to
-// MarkIgnored() if the breaker has it.
+// MarkIgnored() if the breaker has it. A client makes the first breaker with
+// itself and keeps it for the first key, so that a factory that passes an option
+// out of its range panics there.
 func WithCircuitBreaker[B breaker.CircuitBreaker](factory func() B) Option {
 	if factory == nil {
 		panic("endpoint: WithCircuitBreaker: the factory is nil")

@@ -11,7 +11,6 @@ package grpc
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"google.golang.org/grpc"
@@ -23,6 +22,7 @@ import (
 	"github.com/kratos-breaker/breaker/errors"
 	"github.com/kratos-breaker/breaker/group"
 	"github.com/kratos-breaker/breaker/internal/adapter"
+	"github.com/kratos-breaker/breaker/internal/bounds"
 )
 
 // An interceptor must return errors that package status knows.
@@ -59,7 +59,9 @@ func WithGroup[B breaker.CircuitBreaker](g *group.Group[B]) Option {
 // interceptor anew. It panics if factory is nil. The breakers of this module get
 // permits; any other aegis breaker gets exactly one mark per call: MarkFailed
 // after a failure or a rejection, MarkSuccess otherwise, except that an ignored
-// outcome is told to MarkIgnored() if the breaker has it.
+// outcome is told to MarkIgnored() if the breaker has it. A client makes the
+// first breaker with itself and keeps it for the first key, so that a factory
+// that passes an option out of its range panics there.
 func WithCircuitBreaker[B breaker.CircuitBreaker](factory func() B) Option {
 	if factory == nil {
 		panic("transport/grpc: WithCircuitBreaker: the factory is nil")
@@ -126,11 +128,8 @@ func WithReplyClassifier(c func(ctx context.Context, req, reply any, err error) 
 // with such a message, and if none comes, by the breaker's lease. A stream that
 // only sends counts at its end.
 func WithStreamSuccessAfter(d time.Duration) Option {
-	const longest = 24 * time.Hour
 	return func(o *options) {
-		if d <= 0 || d > longest {
-			panic(fmt.Sprintf("transport/grpc: WithStreamSuccessAfter(%v): want a duration in (0, 24h]", d))
-		}
+		bounds.StreamSuccessAfter.Must(d)
 		o.successAfter = d
 	}
 }

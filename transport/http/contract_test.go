@@ -107,9 +107,9 @@ func TestTransport_NilRequestsAndPartsOfThemAreClearErrors(t *testing.T) {
 	b := &permits{}
 	rt := breakerhttp.NewTransport(tripper(mustNotBeCalled), with(b))
 	for want, req := range map[string]*http.Request{
-		"http: the request is nil":               nil,
-		"http: the URL of the request is nil":    {Header: http.Header{}},
-		"http: the header of the request is nil": {URL: &url.URL{Scheme: "http", Host: "backend"}},
+		"transport/http: the request is nil":               nil,
+		"transport/http: the URL of the request is nil":    {Header: http.Header{}},
+		"transport/http: the header of the request is nil": {URL: &url.URL{Scheme: "http", Host: "backend"}},
 	} {
 		status, err := roundTrip(rt, req)
 		require.EqualError(t, err, want)
@@ -143,7 +143,7 @@ func TestTransport_BaseWithoutAnswerAndErrorIsAClearErrorAndAFailure(t *testing.
 		b, body := &permits{}, newSource("a body")
 		rt := breakerhttp.NewTransport(fails(nil), append(mode.opts, with(b))...)
 		status, err := roundTrip(rt, request(t.Context(), t, http.MethodPost, "http://backend", body))
-		require.EqualError(t, err, "http: the base transport returned neither a response nor an error")
+		require.EqualError(t, err, "transport/http: the base transport returned neither a response nor an error")
 		require.Zero(t, status)
 		b.requireOnly(t, failure)
 		require.Equal(t, err, b.results()[0].Err)
@@ -237,15 +237,15 @@ func TestNewTransport_NilBaseIsTheDefaultTransport(t *testing.T) {
 
 func TestNewTransport_PanicsAtOnceForWhatCouldNeverWork(t *testing.T) {
 	for want, make := range map[string]func(){
-		"http: NewTransport: the base transport is a nil pointer": func() { breakerhttp.NewTransport((*http.Transport)(nil)) },
-		"http: NewTransport: nil Option":                          func() { breakerhttp.NewTransport(nil, nil) },
-		"http: WithGroup: the group is nil":                       func() { breakerhttp.WithGroup[breaker.Breaker](nil) },
-		"http: WithCircuitBreaker: the factory is nil":            func() { breakerhttp.WithCircuitBreaker[breaker.Breaker](nil) },
-		"http: WithRules: the rules are nil":                      func() { breakerhttp.WithRules(nil) },
-		"http: WithKey: the function is nil":                      func() { breakerhttp.WithKey(nil) },
-		"http: WithClassifier: the classifier is nil":             func() { breakerhttp.WithClassifier(nil) },
-		"http: WithResponseClassifier: the function is nil":       func() { breakerhttp.WithResponseClassifier(nil) },
-		"http: CheckRetry: the function is nil":                   func() { breakerhttp.CheckRetry(nil) }, //nolint:bodyclose // no response is about
+		"transport/http: NewTransport: the base transport is a nil pointer": func() { breakerhttp.NewTransport((*http.Transport)(nil)) },
+		"transport/http: NewTransport: nil Option":                          func() { breakerhttp.NewTransport(nil, nil) },
+		"transport/http: WithGroup: the group is nil":                       func() { breakerhttp.WithGroup[breaker.Breaker](nil) },
+		"transport/http: WithCircuitBreaker: the factory is nil":            func() { breakerhttp.WithCircuitBreaker[breaker.Breaker](nil) },
+		"transport/http: WithRules: the rules are nil":                      func() { breakerhttp.WithRules(nil) },
+		"transport/http: WithKey: the function is nil":                      func() { breakerhttp.WithKey(nil) },
+		"transport/http: WithClassifier: the classifier is nil":             func() { breakerhttp.WithClassifier(nil) },
+		"transport/http: WithResponseClassifier: the function is nil":       func() { breakerhttp.WithResponseClassifier(nil) },
+		"transport/http: CheckRetry: the function is nil":                   func() { breakerhttp.CheckRetry(nil) }, //nolint:bodyclose // no response is about
 	} {
 		require.PanicsWithValue(t, want, make)
 	}
@@ -260,7 +260,7 @@ func TestTransport_FactoryWithoutABreakerIsNamedInThePanic(t *testing.T) {
 		"nothing":        with[breaker.Breaker](nil),
 	} {
 		rt := breakerhttp.NewTransport(tripper(mustNotBeCalled), opt)
-		require.PanicsWithValue(t, `http: the factory returned no breaker for "backend:8000"`, func() { _, _ = roundTrip(rt, get(t)) }, name)
+		require.PanicsWithValue(t, `transport/http: the factory returned no breaker for "backend:8000"`, func() { _, _ = roundTrip(rt, get(t)) }, name)
 	}
 }
 

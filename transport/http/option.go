@@ -26,7 +26,7 @@ type options struct {
 // sre.NewBreaker. It panics if g is nil. Of WithGroup, WithCircuitBreaker
 // and WithRules the last one counts.
 func WithGroup[B breaker.CircuitBreaker](g *group.Group[B]) Option {
-	admit := adapter.Of("http", g)
+	admit := adapter.Of("transport/http", g)
 	return func(o *options) { o.admit = admit }
 }
 
@@ -34,12 +34,14 @@ func WithGroup[B breaker.CircuitBreaker](g *group.Group[B]) Option {
 // factory is nil. The breakers of this module get permits; any other aegis
 // breaker gets exactly one mark per call: MarkFailed after a failure or a
 // rejection, MarkSuccess otherwise, except that an ignored outcome is told to
-// MarkIgnored() if the breaker has it.
+// MarkIgnored() if the breaker has it. A client makes the first breaker with
+// itself and keeps it for the first key, so that a factory that passes an option
+// out of its range panics there.
 func WithCircuitBreaker[B breaker.CircuitBreaker](factory func() B) Option {
 	if factory == nil {
-		panic("http: WithCircuitBreaker: the factory is nil")
+		panic("transport/http: WithCircuitBreaker: the factory is nil")
 	}
-	return func(o *options) { o.admit = adapter.Made("http", factory) }
+	return func(o *options) { o.admit = adapter.Made("transport/http", factory) }
 }
 
 // WithRules takes the breakers, and what errors mean to them, from rules that
@@ -47,7 +49,7 @@ func WithCircuitBreaker[B breaker.CircuitBreaker](factory func() B) Option {
 // says what errors mean counts before [WithClassifier] and
 // [WithResponseClassifier]. It panics if rules is nil.
 func WithRules(rules breaker.Rules) Option {
-	admit := adapter.By("http", rules)
+	admit := adapter.By("transport/http", rules)
 	return func(o *options) { o.admit = admit }
 }
 
@@ -58,7 +60,7 @@ func WithRules(rules breaker.Rules) Option {
 // it is made. WithKey panics if key is nil.
 func WithKey(key func(*http.Request) string) Option {
 	if key == nil {
-		panic("http: WithKey: the function is nil")
+		panic("transport/http: WithKey: the function is nil")
 	}
 	return func(o *options) { o.key = key }
 }
@@ -69,7 +71,7 @@ func WithKey(key func(*http.Request) string) Option {
 // means is not asked of c: see breaker.OutcomeOf. WithClassifier panics if c is nil.
 func WithClassifier(c breaker.Classifier) Option {
 	if c == nil {
-		panic("http: WithClassifier: the classifier is nil")
+		panic("transport/http: WithClassifier: the classifier is nil")
 	}
 	return func(o *options) { o.classify = c }
 }
@@ -81,7 +83,7 @@ func WithClassifier(c breaker.Classifier) Option {
 // without c. WithResponseClassifier panics if c is nil.
 func WithResponseClassifier(c func(*http.Response) breaker.Outcome) Option {
 	if c == nil {
-		panic("http: WithResponseClassifier: the function is nil")
+		panic("transport/http: WithResponseClassifier: the function is nil")
 	}
 	return func(o *options) { o.response = c }
 }

@@ -51,7 +51,7 @@ func CheckRetry(
 	next func(ctx context.Context, resp *http.Response, err error) (bool, error),
 ) func(ctx context.Context, resp *http.Response, err error) (bool, error) {
 	if next == nil {
-		panic("http: CheckRetry: the function is nil")
+		panic("transport/http: CheckRetry: the function is nil")
 	}
 	return func(ctx context.Context, resp *http.Response, err error) (bool, error) {
 		if err != nil && errors.IsRejected(err) {

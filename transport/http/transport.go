@@ -22,10 +22,10 @@ import (
 )
 
 var (
-	errNilRequest = stderrors.New("http: the request is nil")
-	errNilURL     = stderrors.New("http: the URL of the request is nil")
-	errNilHeader  = stderrors.New("http: the header of the request is nil")
-	errNoAnswer   = stderrors.New("http: the base transport returned neither a response nor an error")
+	errNilRequest = stderrors.New("transport/http: the request is nil")
+	errNilURL     = stderrors.New("transport/http: the URL of the request is nil")
+	errNilHeader  = stderrors.New("transport/http: the header of the request is nil")
+	errNoAnswer   = stderrors.New("transport/http: the base transport returned neither a response nor an error")
 )
 
 // NewTransport returns a RoundTripper that sends requests with base, if a
@@ -70,12 +70,12 @@ func NewTransport(base http.RoundTripper, opts ...Option) http.RoundTripper {
 		base = http.DefaultTransport
 	}
 	if isNilPointer(base) {
-		panic("http: NewTransport: the base transport is a nil pointer")
+		panic("transport/http: NewTransport: the base transport is a nil pointer")
 	}
 	t := &transport{base: base}
 	for _, opt := range opts {
 		if opt == nil {
-			panic("http: NewTransport: nil Option")
+			panic("transport/http: NewTransport: nil Option")
 		}
 		opt(&t.options)
 	}

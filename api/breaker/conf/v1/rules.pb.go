@@ -262,15 +262,16 @@ func (x *Rule) GetClassify() *Classify {
 }
 
 type Sre struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Success       *float64               `protobuf:"fixed64,1,opt,name=success,proto3,oneof" json:"success,omitempty"`
-	Request       *int64                 `protobuf:"varint,2,opt,name=request,proto3,oneof" json:"request,omitempty"`
-	Window        *durationpb.Duration   `protobuf:"bytes,3,opt,name=window,proto3" json:"window,omitempty"`
-	Bucket        *int64                 `protobuf:"varint,4,opt,name=bucket,proto3,oneof" json:"bucket,omitempty"`
-	ProbeInterval *durationpb.Duration   `protobuf:"bytes,5,opt,name=probe_interval,json=probeInterval,proto3" json:"probe_interval,omitempty"`
-	Classic       *bool                  `protobuf:"varint,6,opt,name=classic,proto3,oneof" json:"classic,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state              protoimpl.MessageState `protogen:"open.v1"`
+	Success            *float64               `protobuf:"fixed64,1,opt,name=success,proto3,oneof" json:"success,omitempty"`
+	Request            *int64                 `protobuf:"varint,2,opt,name=request,proto3,oneof" json:"request,omitempty"`
+	Window             *durationpb.Duration   `protobuf:"bytes,3,opt,name=window,proto3" json:"window,omitempty"`
+	Bucket             *int64                 `protobuf:"varint,4,opt,name=bucket,proto3,oneof" json:"bucket,omitempty"`
+	ProbeInterval      *durationpb.Duration   `protobuf:"bytes,5,opt,name=probe_interval,json=probeInterval,proto3" json:"probe_interval,omitempty"`
+	Classic            *bool                  `protobuf:"varint,6,opt,name=classic,proto3,oneof" json:"classic,omitempty"`
+	UnmarkedRejections *bool                  `protobuf:"varint,8,opt,name=unmarked_rejections,json=unmarkedRejections,proto3,oneof" json:"unmarked_rejections,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Sre) Reset() {
@@ -345,6 +346,13 @@ func (x *Sre) GetClassic() bool {
 	return false
 }
 
+func (x *Sre) GetUnmarkedRejections() bool {
+	if x != nil && x.UnmarkedRejections != nil {
+		return *x.UnmarkedRejections
+	}
+	return false
+}
+
 type Circuit struct {
 	state               protoimpl.MessageState `protogen:"open.v1"`
 	ConsecutiveFailures *int64                 `protobuf:"varint,1,opt,name=consecutive_failures,json=consecutiveFailures,proto3,oneof" json:"consecutive_failures,omitempty"`
@@ -362,6 +370,7 @@ type Circuit struct {
 	Jitter              *float64               `protobuf:"fixed64,13,opt,name=jitter,proto3,oneof" json:"jitter,omitempty"`
 	RetryAfter          *durationpb.Duration   `protobuf:"bytes,14,opt,name=retry_after,json=retryAfter,proto3" json:"retry_after,omitempty"`
 	UnmarkedRejections  *bool                  `protobuf:"varint,15,opt,name=unmarked_rejections,json=unmarkedRejections,proto3,oneof" json:"unmarked_rejections,omitempty"`
+	SlowCallsOnly       *bool                  `protobuf:"varint,16,opt,name=slow_calls_only,json=slowCallsOnly,proto3,oneof" json:"slow_calls_only,omitempty"`
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
 }
@@ -497,6 +506,13 @@ func (x *Circuit) GetRetryAfter() *durationpb.Duration {
 func (x *Circuit) GetUnmarkedRejections() bool {
 	if x != nil && x.UnmarkedRejections != nil {
 		return *x.UnmarkedRejections
+	}
+	return false
+}
+
+func (x *Circuit) GetSlowCallsOnly() bool {
+	if x != nil && x.SlowCallsOnly != nil {
+		return *x.SlowCallsOnly
 	}
 	return false
 }
@@ -1069,21 +1085,23 @@ const file_breaker_conf_v1_rules_proto_rawDesc = "" +
 	"_transportB\f\n" +
 	"\n" +
 	"_algorithmB\a\n" +
-	"\x05_mode\"\xa3\x02\n" +
+	"\x05_mode\"\xf1\x02\n" +
 	"\x03Sre\x12\x1d\n" +
 	"\asuccess\x18\x01 \x01(\x01H\x00R\asuccess\x88\x01\x01\x12\x1d\n" +
 	"\arequest\x18\x02 \x01(\x03H\x01R\arequest\x88\x01\x01\x121\n" +
 	"\x06window\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x06window\x12\x1b\n" +
 	"\x06bucket\x18\x04 \x01(\x03H\x02R\x06bucket\x88\x01\x01\x12@\n" +
 	"\x0eprobe_interval\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\rprobeInterval\x12\x1d\n" +
-	"\aclassic\x18\x06 \x01(\bH\x03R\aclassic\x88\x01\x01B\n" +
+	"\aclassic\x18\x06 \x01(\bH\x03R\aclassic\x88\x01\x01\x124\n" +
+	"\x13unmarked_rejections\x18\b \x01(\bH\x04R\x12unmarkedRejections\x88\x01\x01B\n" +
 	"\n" +
 	"\b_successB\n" +
 	"\n" +
 	"\b_requestB\t\n" +
 	"\a_bucketB\n" +
 	"\n" +
-	"\b_classic\"\xba\a\n" +
+	"\b_classicB\x16\n" +
+	"\x14_unmarked_rejections\"\xfb\a\n" +
 	"\aCircuit\x126\n" +
 	"\x14consecutive_failures\x18\x01 \x01(\x03H\x00R\x13consecutiveFailures\x88\x01\x01\x12B\n" +
 	"\rfailure_count\x18\x02 \x01(\v2\x1d.breaker.conf.v1.FailureCountR\ffailureCount\x12O\n" +
@@ -1103,13 +1121,15 @@ const file_breaker_conf_v1_rules_proto_rawDesc = "" +
 	"\x06jitter\x18\r \x01(\x01H\x04R\x06jitter\x88\x01\x01\x12:\n" +
 	"\vretry_after\x18\x0e \x01(\v2\x19.google.protobuf.DurationR\n" +
 	"retryAfter\x124\n" +
-	"\x13unmarked_rejections\x18\x0f \x01(\bH\x05R\x12unmarkedRejections\x88\x01\x01B\x17\n" +
+	"\x13unmarked_rejections\x18\x0f \x01(\bH\x05R\x12unmarkedRejections\x88\x01\x01\x12+\n" +
+	"\x0fslow_calls_only\x18\x10 \x01(\bH\x06R\rslowCallsOnly\x88\x01\x01B\x17\n" +
 	"\x15_consecutive_failuresB\x0e\n" +
 	"\f_probe_limitB\x11\n" +
 	"\x0f_probe_failuresB\x16\n" +
 	"\x14_probes_as_in_closedB\t\n" +
 	"\a_jitterB\x16\n" +
-	"\x14_unmarked_rejections\"X\n" +
+	"\x14_unmarked_rejectionsB\x12\n" +
+	"\x10_slow_calls_only\"X\n" +
 	"\fFailureCount\x12\x1f\n" +
 	"\bfailures\x18\x01 \x01(\x03H\x00R\bfailures\x88\x01\x01\x12\x13\n" +
 	"\x02of\x18\x02 \x01(\x03H\x01R\x02of\x88\x01\x01B\v\n" +

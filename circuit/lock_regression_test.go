@@ -27,7 +27,7 @@ func TestRegression_SuccessesTookTheLockWithManyCallsInFlight(t *testing.T) {
 	b := NewBreaker()
 	permits := acquire(t, b, 100)
 	done := make(chan struct{})
-	b.mu.Lock()
+	b.cold.mu.Lock()
 	go func() {
 		defer close(done)
 		for _, p := range permits {
@@ -35,7 +35,7 @@ func TestRegression_SuccessesTookTheLockWithManyCallsInFlight(t *testing.T) {
 		}
 	}()
 	<-done // or for ever
-	b.mu.Unlock()
+	b.cold.mu.Unlock()
 	require.Equal(t, breaker.Totals{Offered: 100, Allowed: 100, Success: 100}, b.Snapshot().Totals)
 }
 
@@ -43,10 +43,10 @@ func TestRegression_AllowTookTheLockIfSlowCallsCount(t *testing.T) {
 	b := NewBreaker(WithSlowCallRate(time.Hour, 0.5, 10, time.Minute))
 	require.NoError(t, b.Allow())
 	done := make(chan error)
-	b.mu.Lock()
+	b.cold.mu.Lock()
 	go func() { done <- b.Allow() }()
 	require.NoError(t, <-done) // or never
-	b.mu.Unlock()
+	b.cold.mu.Unlock()
 }
 
 // Growing the places for timed calls copied all of them for each new one: 4 GB
@@ -72,15 +72,15 @@ func TestRegression_AProbeOfAllowBeganBeforeItWasLetThrough(t *testing.T) {
 	b := NewBreaker()
 	b.HalfOpen()
 	done := make(chan error)
-	b.mu.Lock()
+	b.cold.mu.Lock()
 	go func() { done <- b.Allow() }()
 	for began := b.now(); b.now() < began+int64(10*time.Millisecond); {
 		runtime.Gosched() // it waits now, or will see nothing of this
 	}
 	released := b.now()
-	b.mu.Unlock()
+	b.cold.mu.Unlock()
 	require.NoError(t, <-done)
-	require.GreaterOrEqual(t, b.machine.running[0].began, released)
+	require.GreaterOrEqual(t, b.cold.machine.probes.running[0].began, released)
 }
 
 // With the options that it has, calls in flight must not take the lock.
@@ -90,9 +90,9 @@ func TestReconfigure_WithTheSameOptionsChangesNothing(t *testing.T) {
 		WithProbes(2, 3), WithBackoff(2, time.Hour), WithJitter(0.5), WithRetryAfter(time.Minute, nil),
 	}
 	b := NewBreaker(append(opts, WithName("users"), WithListener(func(breaker.Event) {}))...)
-	before := b.view.Load()
+	before := b.published.Load()
 	b.Reconfigure(opts...)
-	require.Same(t, before, b.view.Load())
+	require.Same(t, before, b.published.Load())
 	b.Reconfigure(opts[1:]...)
-	require.NotSame(t, before, b.view.Load())
+	require.NotSame(t, before, b.published.Load())
 }

@@ -1,7 +1,6 @@
-package circuit
+package rule
 
 import (
-	"fmt"
 	"math"
 	"math/big"
 	"testing"
@@ -9,8 +8,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
-
-	"github.com/kratos-breaker/breaker"
 )
 
 func gcd(a, b uint64) uint64 {
@@ -23,8 +20,8 @@ func gcd(a, b uint64) uint64 {
 func TestFraction_OfASmallQuotientIsTheQuotient(t *testing.T) {
 	for q := uint64(1); q <= 300; q++ {
 		for p := uint64(1); p <= q; p++ {
-			want := fraction{p / gcd(p, q), q / gcd(p, q)}
-			if got := fractionOf(float64(p) / float64(q)); got != want {
+			want := Fraction{p / gcd(p, q), q / gcd(p, q)}
+			if got := FractionOf(float64(p) / float64(q)); got != want {
 				require.Equal(t, want, got, "%d of %d", p, q)
 			}
 		}
@@ -32,7 +29,7 @@ func TestFraction_OfASmallQuotientIsTheQuotient(t *testing.T) {
 }
 
 func TestFraction_OfWhatAFloatCannotBe(t *testing.T) {
-	for ratio, want := range map[float64]fraction{
+	for ratio, want := range map[float64]Fraction{
 		0.07:                   {7, 100},
 		0.29:                   {29, 100},
 		0.001:                  {1, 1000},
@@ -46,7 +43,7 @@ func TestFraction_OfWhatAFloatCannotBe(t *testing.T) {
 		math.Nextafter(0.5, 0): {1, 2},
 		math.Nextafter(0.5, 1): {1, 2},
 	} {
-		require.Equal(t, want, fractionOf(ratio), "%v", ratio)
+		require.Equal(t, want, FractionOf(ratio), "%v", ratio)
 	}
 }
 
@@ -54,7 +51,7 @@ func TestFraction_OfWhatAFloatCannotBe(t *testing.T) {
 func TestFraction_OfTheSmallestRatiosIsWhatWasWritten(t *testing.T) {
 	for den := uint64(1000); den <= 1_000_000; den *= 10 {
 		for _, num := range []uint64{1, 3, 7} {
-			require.Equal(t, fraction{num, den}, fractionOf(float64(num)/float64(den)))
+			require.Equal(t, Fraction{num, den}, FractionOf(float64(num)/float64(den)))
 		}
 	}
 }
@@ -68,10 +65,10 @@ func TestFraction_IsTheSimplestWithinTheTolerance(t *testing.T) {
 			rapid.SampledFrom([]float64{math.Pi / 4, math.Sqrt2 / 2, math.E / 3, math.Phi - 1}),
 		).Draw(t, "ratio")
 		tolerance := ratio * 1e-9
-		f := fractionOf(ratio)
+		f := FractionOf(ratio)
 		require.InDelta(t, ratio, f.float(), 1e-9+rounding)
-		require.EqualValues(t, 1, gcd(f.num, f.den))
-		for den := uint64(1); den < f.den; den++ {
+		require.EqualValues(t, 1, gcd(f.Num, f.Den))
+		for den := uint64(1); den < f.Den; den++ {
 			near := math.Round(ratio*float64(den)) / float64(den)
 			if math.Abs(near-ratio) < tolerance-rounding && near > 0 {
 				t.Fatalf("%v of %v is simpler than %+v", near*float64(den), den, f)
@@ -92,7 +89,7 @@ func TestFraction_IsFoundInFewSteps(t *testing.T) {
 			0.499999999, 0.5 + 1e-9, 0.5 + 2e-9, 0.333333332, 0.2 + 1e-9,
 		} {
 			for range 1000 {
-				most = max(most, fractionOf(ratio).den)
+				most = max(most, FractionOf(ratio).Den)
 				ratio = math.Nextafter(ratio, 0.4)
 			}
 		}
@@ -115,32 +112,6 @@ func TestFraction_IsReachedAsAnExactRational(t *testing.T) {
 		edge := whole * p / q
 		part := min(whole, max(0, edge+rapid.Int64Range(-1, 1).Draw(t, "off by")))
 		want := big.NewRat(part, whole).Cmp(big.NewRat(p, q)) >= 0
-		require.Equal(t, want, fractionOf(float64(p)/float64(q)).reached(uint64(part), uint64(whole)))
+		require.Equal(t, want, FractionOf(float64(p)/float64(q)).reached(uint64(part), uint64(whole)))
 	})
-}
-
-// TestFailureRate_DecidesExactly reaches each ratio from below, by one failure.
-func TestFailureRate_DecidesExactly(t *testing.T) {
-	for _, c := range []struct {
-		ratio           float64
-		failures, calls int
-	}{
-		{0.5, 100, 200}, {0.07, 7, 100}, {0.29, 29, 100}, {2.0 / 3, 200, 300}, {1.0 / 3, 34, 102}, {1, 50, 50}, {0.57, 57, 100},
-	} {
-		t.Run(fmt.Sprintf("%v of %d", c.ratio, c.calls), func(t *testing.T) {
-			for failures, want := range map[int]breaker.State{c.failures - 1: breaker.Closed, c.failures: breaker.Open} {
-				b := NewBreaker(WithFailureRate(c.ratio, c.calls, time.Hour))
-				for i := range c.calls {
-					p, err := b.Acquire()
-					require.NoError(t, err)
-					o := breaker.Success
-					if i < failures {
-						o = breaker.Failure
-					}
-					p.Done(o)
-				}
-				require.Equal(t, want, b.Snapshot().State, "%d of %d", failures, c.calls)
-			}
-		})
-	}
 }
