@@ -13,9 +13,9 @@ import (
 func failUnlocked(t *testing.T, b *Breaker, n int) (row uint64) {
 	t.Helper()
 	for range n {
-		came := notCounted
-		came, row = b.published.Load().tryFail(b.now(), breaker.Ticket{})
+		came, inARow := b.published.Load().tryFail(b.now(), breaker.Ticket{})
 		require.NotEqual(t, notCounted, came)
+		row = inARow
 	}
 	return row
 }

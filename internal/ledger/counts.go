@@ -25,7 +25,14 @@ func (l *Ledger) Counts() Counts {
 
 // Ended returns Counts without the rejections.
 func (l *Ledger) Ended() Counts {
-	return Counts{Success: l.successes(), Failure: l.failures()}
+	c := Counts{Success: l.first.successes(), Failure: l.first.failures()}
+	if more := l.more.Load(); more != nil {
+		for i := range more.place {
+			c.Success += more.place[i].successes()
+			c.Failure += more.place[i].failures()
+		}
+	}
+	return c
 }
 
 func (l *Ledger) successes() uint64 {
