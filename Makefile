@@ -2,6 +2,9 @@
 
 FUZZTIME ?= 30s
 ROUNDS   ?= 6
+MUTATE   ?= ./sre ./internal/ledger
+SAMPLE   ?= 0
+SEED     ?= 1
 
 .DEFAULT_GOAL := all
 
@@ -70,6 +73,12 @@ scoreboard: ## measure all breakers and rivals in every scenario and write docs/
 cover: ## how much of each package the tests reach
 	go test -coverpkg ./... -coverprofile cover.out ./...
 	go tool cover -func cover.out
+
+.PHONY: mutants
+mutants: ## which changes of an operator in MUTATE no test notices: SAMPLE of each with SEED, or all (hours)
+	@for package in $(MUTATE); do \
+		.ci/mutants "$$package" $(SAMPLE) $(SEED) || failed=1; \
+	done; test -z "$$failed"
 
 .PHONY: help
 help: ## this list

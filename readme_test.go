@@ -485,6 +485,29 @@ func TestReadme_TheOptionTableIsWhatTheCodeDoes(t *testing.T) {
 			})
 		}
 	})
+	t.Run("max probe interval", func(t *testing.T) {
+		low, high := bounds("sre.WithMaxProbeInterval")
+		every := sre.WithProbeInterval(duration(t, low))
+		try := func(d time.Duration) func() { return func() { sre.NewBreaker(every, sre.WithMaxProbeInterval(d)) } }
+		require.NotPanics(t, try(duration(t, low)))
+		require.NotPanics(t, try(duration(t, high)))
+		require.Panics(t, try(duration(t, low)-time.Millisecond))
+		require.Panics(t, try(duration(t, high)+time.Millisecond))
+
+		require.Contains(t, rows["sre.WithMaxProbeInterval"][1], "at least `sre.WithProbeInterval`")
+		require.Equal(t, "as `sre.WithProbeInterval`", defaults("sre.WithMaxProbeInterval"))
+		usual := duration(t, defaults("sre.WithProbeInterval"))
+		require.Panics(t, func() { sre.NewBreaker(sre.WithMaxProbeInterval(usual - time.Millisecond)) })
+		for most, opts := range map[time.Duration][]sre.Option{usual: nil, 3 * time.Second: {sre.WithMaxProbeInterval(3 * time.Second)}} {
+			synctest.Test(t, func(t *testing.T) {
+				calls := offer(ours(1, opts...), 1000, 1, 6*time.Minute, dead)
+				_, young, _ := between(calls, 15*time.Second, time.Minute)
+				require.InEpsilon(t, 45*time.Second/usual, young, 0.15)
+				_, old, _ := between(calls, 5*time.Minute, 6*time.Minute)
+				require.InEpsilon(t, time.Minute/most, old, 0.15)
+			})
+		}
+	})
 	t.Run("limit", func(t *testing.T) {
 		low, high := bounds("group.WithLimit")
 		try := func(n int) func() { return func() { group.NewGroup(sreBreaker, group.WithLimit(n)) } }

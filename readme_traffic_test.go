@@ -262,9 +262,9 @@ func TestReadme_ADeadBackendGetsAboutOneProbeASecond(t *testing.T) {
 	}
 }
 
-// A trial ends with all calls allowed for so long, if rejecting does not help. Now
-// and then the next one rejects nothing, and the pause looks longer.
-func TestReadme_AllCallsAreAllowedForAWhileAfterATrial(t *testing.T) {
+// A pardon allows all calls for so long, if rejecting does not help. Now and then
+// the next one comes before anything is rejected, and the pause looks longer.
+func TestReadme_AllCallsAreAllowedForAWhileIfFewerDoNotHelp(t *testing.T) {
 	requireReadmeSays(t, "so for 20 s all are allowed")
 	synctest.Test(t, func(t *testing.T) {
 		var pauses []time.Duration

@@ -111,8 +111,8 @@ func (e *RejectedError) State() State { return e.state }
 // Reason returns why the call was rejected.
 func (e *RejectedError) Reason() Reason { return e.reason }
 
-// RetryAfter returns how long from now the rejections will last for certain;
-// 0 if no time is known or it has passed.
+// RetryAfter returns the time from now until a call is allowed again, if only as a probe,
+// as it was known when the call was rejected; 0 if no time was known or it has passed.
 func (e *RejectedError) RetryAfter() time.Duration {
 	if e.until.IsZero() {
 		return 0

@@ -36,8 +36,8 @@ type Snapshot struct {
 	Transitions Transitions
 	// RejectRatio is the share of calls rejected now, in [0, 1].
 	RejectRatio float64
-	// RetryAfter is how long calls will go on being rejected for certain; 0 if
-	// none are, or if no time is known.
+	// RetryAfter is the time until a call is allowed again, if only as a probe; 0 if
+	// calls are allowed, or if no time is known. A call that is under way may change it.
 	RetryAfter time.Duration
 	// Rule says which rule of a file made the breaker what it is; "" for one
 	// that was made by hand.

@@ -28,6 +28,7 @@ var effects = map[string]struct{ without, with, script string }{
 	"sre.window":              {"sre: {classic: true}", "sre: {classic: true, window: 1m}", "W"},
 	"sre.bucket":              {"sre: {classic: true}", "sre: {classic: true, bucket: 1}", ".S..wS"},
 	"sre.probe_interval":      {"sre: {success: 0.5}", "sre: {success: 0.5, probe_interval: 1m}", "P"},
+	"sre.max_probe_interval":  {"sre: {success: 0.5}", "sre: {success: 0.5, max_probe_interval: 1h}", "L"},
 	"sre.classic":             {"sre: {request: 30}", "sre: {request: 30, classic: true}", "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFF"},
 	"sre.unmarked_rejections": {"mode: force-open", "mode: force-open, sre: {unmarked_rejections: true}", "MT"},
 
@@ -104,6 +105,17 @@ func quick(more string) string {
 	return "algorithm: circuit, circuit: {consecutive_failures: 1, " + delay + more + "}"
 }
 
+// probes counts the calls that are let through in an outage.
+func probes(b breaker.Acquirer, outage time.Duration) (n int) {
+	fail(b, 1000)
+	const every = 100 * time.Millisecond
+	for range outage / every {
+		time.Sleep(every)
+		n += 1 - fail(b, 1)
+	}
+	return n
+}
+
 // history does what the script says to a breaker by rules, and returns what is seen.
 func history(t *testing.T, rules, script string) (seen string) {
 	synctest.Test(t, func(t *testing.T) {
@@ -137,14 +149,10 @@ func history(t *testing.T, rules, script string) (seen string) {
 			case 'M':
 				seen += fmt.Sprint(b.Allow() != nil, " ")
 				b.MarkFailed()
-			case 'P':
-				fail(b, 1000)
-				probes := 0
-				for range 600 {
-					time.Sleep(100 * time.Millisecond)
-					probes += 1 - fail(b, 1)
-				}
-				seen += fmt.Sprint(probes > 30)
+			case 'P': // in an outage of a minute
+				seen += fmt.Sprint(probes(b, time.Minute) > 30)
+			case 'L': // in one of ten
+				seen += fmt.Sprint(probes(b, 10*time.Minute) > 400)
 			case 'K':
 				r.Breaker("http", fmt.Sprint("/key", i)).Snapshot()
 				seen += fmt.Sprint(r.Keys(), " ")

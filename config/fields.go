@@ -60,6 +60,7 @@ var sreFields = []field{
 	duration("window", bounds.Window, to(sre.WithWindow)),
 	whole("bucket", bounds.Bucket, to(toInt64(sre.WithBucket))),
 	duration("probe_interval", bounds.ProbeInterval, to(sre.WithProbeInterval)),
+	duration("max_probe_interval", bounds.MaxProbeInterval, to(sre.WithMaxProbeInterval)),
 	flag("classic", "decide as go-kratos/aegis does", sre.Classic),
 	flag("unmarked_rejections", "for a host that asks with `Allow` and does not mark rejections", sre.WithUnmarkedRejections),
 }
@@ -68,6 +69,10 @@ func acrossSRE(v values, report report) {
 	window, buckets := get(v, bounds.Window.Default, "window"), get(v, bounds.Bucket.Default, "bucket")
 	if room := bounds.BucketOf(window); !room.Has(buckets) {
 		report("bucket", buckets, "want buckets of at least 1µs; a window of %s has room for %d", brief(window), room.High)
+	}
+	every := get(v, bounds.ProbeInterval.Default, "probe_interval")
+	if most := get(v, every, "max_probe_interval"); most < every {
+		report("max_probe_interval", most, "want a duration in [%s, 1h], not below the probe_interval", brief(every))
 	}
 }
 

@@ -22,7 +22,7 @@ import (
 
 var seeds = []string{
 	`{}`, ``, `null`, `[]`, `3`, `{"default": null, "rules": null, "keys": null}`,
-	`{"default": {"sre": {"success": "NaN", "request": 1e400, "window": "-1s", "bucket": 0.5, "probe_interval": "1.5ms"}}}`,
+	`{"default": {"sre": {"success": "NaN", "request": 1e400, "window": "-1s", "bucket": 0.5, "probe_interval": "1.5ms", "max_probe_interval": "2h"}}}`,
 	`{"default": {"sre": {"success": 0.9, "window": "10us", "bucket": 10, "classic": "true"}}, "rules": [{"match": "/a*", "sre": {"bucket": 11}}]}`,
 	`{"default": {"algorithm": "circuit", "mode": "dry-run", "circuit": {"failure_rate": [{"ratio": 0.5, "min_calls": 1, "period": "1s"}], "probes_as_in_closed": true, "probe_failures": 1}}}`,
 	`{"rules": [{"match": "/[a-", "transport": "grpc"}, {"match": "\\"}, {"match": "*"}, {"match": "a\\*"}, null, 7]}`,

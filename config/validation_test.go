@@ -83,6 +83,8 @@ func TestParse_ChecksWhatARuleInheritedTogetherWithWhatItSays(t *testing.T) {
 	for text, want := range map[string]string{
 		`{default: {sre: {window: 10us, bucket: 11}}}`:                                                           `default.sre.bucket: 11, want buckets of at least 1µs; a window of 10µs has room for 10`,
 		`{default: {sre: {bucket: 100000}}, rules: [{match: a, sre: {window: 10ms}}]}`:                           `rules[0].sre.bucket: 100000, want buckets of at least 1µs; a window of 10ms has room for 10000`,
+		`{default: {sre: {max_probe_interval: 899ms}}}`:                                                          `default.sre.max_probe_interval: 899ms, want a duration in [900ms, 1h], not below the probe_interval`,
+		`{default: {sre: {max_probe_interval: 5s}}, rules: [{match: a, sre: {probe_interval: 6s}}]}`:             `rules[0].sre.max_probe_interval: 5s, want a duration in [6s, 1h], not below the probe_interval`,
 		`{default: {circuit: {probes: {successes: 2, of: 3}}}, rules: [{match: a, circuit: {probes: {of: 1}}}]}`: `rules[0].circuit.probes.successes: 2, want a whole number in [1, 1]`,
 		`{rules: [{match: a, circuit: {probe_limit: 2}}]}`:                                                       `rules[0].circuit.probe_limit: 2, want a whole number in [1, 1], the number of probes`,
 		`{rules: [{match: a, circuit: {delay: 0, backoff: {factor: 2, longest: 1s}}}]}`:                          `rules[0].circuit.backoff: want a delay above 0s`,
@@ -209,6 +211,8 @@ func TestFromProto_RefusesWhatAFileMustNotSay(t *testing.T) {
 		`default.sre.window: "-1s", want a duration in [1µs, 24h], as "1.5s"`:                                 {Default: &conf.Policy{Sre: &conf.Sre{Window: durationpb.New(-time.Second)}}},
 		`keys.idle: "9223372037s", want a duration in [1ms, 8760h], as "1.5s"`:                                {Keys: &conf.Keys{Idle: &durationpb.Duration{Seconds: 9223372037}}},
 		`default.sre.request: "9223372036854775807", want a whole number in [1, 1000000000]`:                  {Default: &conf.Policy{Sre: &conf.Sre{Request: proto.Int64(math.MaxInt64)}}},
+		`default.sre.max_probe_interval: "0.001500s", want whole milliseconds in [10ms, 1h], as "1.5s"`:       {Default: &conf.Policy{Sre: &conf.Sre{MaxProbeInterval: durationpb.New(1500 * time.Microsecond)}}},
+		`default.sre.max_probe_interval: "1.000000001s", want whole milliseconds in [10ms, 1h], as "1.5s"`:    {Default: &conf.Policy{Sre: &conf.Sre{MaxProbeInterval: durationpb.New(time.Second + 1)}}},
 		`rules[0].match: missing; want a key, a beginning followed by *, or a pattern`:                        {Rules: []*conf.Rule{{}}},
 		`"(fields of another version)": unknown field`:                                                        unknown,
 		`default.circuit.failure_rate[0].period: "0s", want a duration in [10ms, 24h], as "1.5s"`:             {Default: &conf.Policy{Circuit: &conf.Circuit{FailureRate: []*conf.FailureRate{{Ratio: proto.Float64(1), MinCalls: proto.Int64(1), Period: &durationpb.Duration{}}}}}},
@@ -239,6 +243,9 @@ func TestModel_ValidationAcceptsWhatSREAccepts(t *testing.T) {
 		}
 		if v, ok := span(t, "probe_interval", 10*time.Millisecond, time.Minute); ok {
 			m.ProbeInterval, opts = durationpb.New(v), append(opts, sre.WithProbeInterval(v))
+		}
+		if v, ok := span(t, "max_probe_interval", 10*time.Millisecond, time.Hour); ok {
+			m.MaxProbeInterval, opts = durationpb.New(v), append(opts, sre.WithMaxProbeInterval(v))
 		}
 		if rapid.Bool().Draw(t, "classic") {
 			m.Classic, opts = proto.Bool(true), append(opts, sre.Classic())

@@ -18,8 +18,8 @@ import (
 //
 // The fields are breaker (the name), from, to, cause, and from what the change
 // was decided: successes and failures. Some are only there if they say
-// something: retry_after (how long calls will be rejected for certain), mode (if
-// it is another one than auto) and rule (of a file).
+// something: retry_after (the time until a call is allowed again), mode (if it is
+// another one than auto) and rule (of a file).
 func Slog(logger *slog.Logger) breaker.Listener {
 	if logger == nil {
 		panic("logging: Slog: the logger is nil")

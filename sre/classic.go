@@ -1,83 +1,98 @@
 package sre
 
 import (
-	"time"
+	"fmt"
 
+	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/internal/ledger"
+	"github.com/kratos-breaker/breaker/sre/internal/law"
 )
 
-// throttle is the decision of [Classic]: client-side throttling of the Google SRE
-// book, in the form that go-kratos/aegis gave it. With total calls asked for and success of
-// them successful within the window, a call is allowed while
-//
-//	total < request  or  total < k·success        with k = 1 / success ratio
-//
-// and otherwise rejected with probability
-//
-//	max(0, (total - k·success) / (total + 1))
-//
-// Rejected calls count in total, if their host marks them. So while the backend is down the probability
-// approaches 1, and about one call per window gets through.
-//
-// Source: Beyer et al., Site Reliability Engineering, chapter 21, "Client-Side
-// Throttling", https://sre.google/sre-book/handling-overload/
-type throttle struct {
-	k       float64
-	request int64
-	every   time.Duration // between probes; of the other decision
-	classic bool          // whether this one decides
+// classic decides for a Breaker by [law.Classic]. It knows nothing but the window, so its
+// state is what the window holds, and failures spend from the budget.
+type classic Breaker
 
-	unmarked bool // whether nobody marks what Allow rejects
+func (l *classic) Admit(now int64, _ bool) (breaker.Settler, bool) {
+	p := l.note(now)
+	return nil, p == 0 || l.lazy.peek().random() >= p
 }
 
-// total returns the calls that were asked for. To aegis and Kratos v1, that is
-// what was marked.
-func (d throttle) total(c ledger.Counts) uint64 {
-	if d.unmarked {
-		return c.Success + c.Failure
+// Report takes a failure and a rejection for the same.
+func (l *classic) Report(now int64, r law.Report) {
+	if r.What != law.Failed && r.What != law.Rejected {
+		return
 	}
-	return c.Total()
+	left := l.budget.spend(1)
+	if left > 0 {
+		return
+	}
+	// A budget that would soon be used up again is not worth the reading of all buckets:
+	// it stays negative until the next bucket.
+	if left == 0 && (*Breaker)(l).assess(max(8, int64(l.window.Buckets()/4))) > 0 {
+		return
+	}
+	l.note(now)
 }
 
-// usual is what most breakers decide by: they share it.
-var usual = func() (all [2]throttle) {
-	for i, opts := range [2][]Option{{}, {Classic()}} {
-		o := newOptions("NewBreaker", opts)
-		all[i] = o.decidesBy()
+func (l *classic) Look(now int64) {
+	if (*Breaker)(l).assess(1) > 0 {
+		l.note(now)
 	}
-	return all
-}()
-
-// throttle returns what the breaker decides by. It is replaced, never changed.
-func (b *Breaker) throttle() *throttle { return b.settings.Load() }
-
-// rejectRatio returns the probability, in [0, 1), with which a call is
-// rejected after c. The arithmetic is that of aegis, operation by operation,
-// so the result is the same to the last bit.
-func (d throttle) rejectRatio(c ledger.Counts) float64 {
-	total := d.total(c)
-	accepted := d.k * float64(c.Success)
-	if total < uint64(d.request) || float64(total) < accepted {
-		return 0
-	}
-	return max(0, (float64(total)-accepted)/float64(total+1))
 }
 
-// headroom returns how many more calls may fail after c before a call can be
-// rejected, whatever else succeeds meanwhile: rejectRatio stays 0 for every
-// number of failures below headroom. Let f of the calls in c have failed. The
-// other decision uses it, too, since it needs more before it looks for trouble.
-//
-// After x more failures and y more successes, rejecting takes both
-//
-//	f + x + success + y >= request  and  f + x >= (k-1)·(success + y)
-//
-// The second bounds success + y by (f+x)/(k-1); put into the first it needs
-// f + x >= request·(1 - 1/k). And the second alone needs, as y >= 0,
-// x >= k·success - total. Each is necessary, so the larger one counts.
-func (d throttle) headroom(c ledger.Counts) float64 {
-	total := d.total(c)
-	byVolume := float64(d.request)*(1-1/d.k) - float64(total-c.Success)
-	byRatio := d.k*float64(c.Success) - float64(total)
-	return max(byVolume, byRatio)
+// Headroom returns after how many failures no part of the window that can be left over
+// later would reject a call. What is counted from now on goes to the newest bucket,
+// and the buckets expire from the oldest on; so what is left over always begins with one
+// of today's buckets.
+func (l *classic) Headroom() (int64, bool) {
+	n, f := int64(budgetMax), l.settings.Load().Classic
+	ok := l.window.Suffixes(&l.ledger, func(c ledger.Counts, _ int64) {
+		n = min(n, wholeFailures(f.Headroom(c)))
+	})
+	return n, ok
+}
+
+func (l *classic) Status(now int64, recent ledger.Counts) law.Status {
+	p := l.settings.Load().RejectRatio(recent)
+	return law.Status{RejectRatio: p, Since: l.since(now, p > 0), Fixed: p > 0}
+}
+
+func (l *classic) Reset(now int64, before ledger.Counts) {
+	(*Breaker)(l).record(now, 0, before, "reset")
+}
+
+func (l *classic) Tune(int64, bool) {}
+
+// note writes down what the state is now, and returns the reject ratio.
+func (l *classic) note(now int64) float64 {
+	b, f := (*Breaker)(l), l.settings.Load().Classic
+	c := b.window.Counts(now, &b.ledger)
+	p := f.RejectRatio(c)
+	if _, open := b.lazy.peek().transitions.changed(); open != (p > 0) {
+		b.record(now, p, c, fmt.Sprintf("%d of %d calls within %v succeeded", c.Success, f.Total(c), b.window.Length()))
+	}
+	if p == 0 {
+		b.adoptPostponed()
+	}
+	return p
+}
+
+// since returns when the state began. Usually a call saw the change and recorded it. If
+// nobody has called since, the state may have changed when calls left the window.
+func (l *classic) since(now int64, isOpen bool) int64 {
+	since, open := l.lazy.peek().transitions.changed()
+	changeTo := func(at int64, opens bool) {
+		if since < at && at <= now && opens != open {
+			since, open = at, opens
+		}
+	}
+	f := l.settings.Load().Classic
+	stable := l.window.Suffixes(&l.ledger, func(c ledger.Counts, oldestFrom int64) {
+		changeTo(oldestFrom, f.RejectRatio(c) > 0)
+	})
+	changeTo(l.window.EmptyFrom(), false)
+	if !stable || open != isOpen {
+		return now // a mark has changed it, and no call has seen it yet
+	}
+	return since
 }

@@ -2,97 +2,11 @@ package sre
 
 import (
 	"fmt"
-	"math"
-	"math/rand/v2"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/kratos-breaker/breaker"
-	"github.com/kratos-breaker/breaker/internal/ledger"
-	"github.com/kratos-breaker/breaker/internal/notify"
 )
-
-// control is what most breakers have no need of, and no call of a healthy one
-// touches. A breaker gets it with a name, a listener or random numbers, or when
-// it first has failures in a row, rejects or is overruled.
-type control struct {
-	rejected  breaker.RejectedError // of every rejection; it has the name
-	events    *notify.Queue[breaker.Event]
-	random    func() float64 // nil: rand.Float64
-	overruled atomic.Pointer[overruled]
-	guard     atomic.Pointer[guard] // nil until needed
-	postponed atomic.Pointer[options]
-}
-
-// overruled is made when somebody sets a mode for the first time.
-type overruled struct {
-	mode    atomic.Pointer[mode] // nil in Auto
-	outside ledger.Ledger        // calls that the window knows nothing of, or only as rejected
-	would   atomic.Uint64        // rejections that DryRun did not make
-}
-
-type mode struct {
-	breaker.Mode
-	until     int64                  // ns
-	rejection *breaker.RejectedError // in ForceOpen
-}
-
-const never = math.MaxInt64
-
-func (b *Breaker) controls() *control {
-	if c := b.control.Load(); c != nil {
-		return c
-	}
-	b.control.CompareAndSwap(nil, newControl(&options{}))
-	return b.control.Load()
-}
-
-func newControl(o *options) *control {
-	return &control{
-		rejected: *breaker.NewRejectedError(o.name, breaker.Open, breaker.ReasonThrottled, time.Time{}, nil),
-		events:   notify.New[breaker.Event](o.listeners),
-		random:   o.random,
-	}
-}
-
-// random returns a number in [0, 1).
-func (b *Breaker) random() float64 {
-	if c := b.control.Load(); c != nil && c.random != nil {
-		return c.random()
-	}
-	return rand.Float64()
-}
-
-func (b *Breaker) overrule() *overruled {
-	if c := b.control.Load(); c != nil {
-		return c.overruled.Load()
-	}
-	return nil
-}
-
-// modeAt returns the mode, or nil in Auto. It changes nothing.
-func (b *Breaker) modeAt(now int64) (*mode, *overruled) {
-	o := b.overrule()
-	if o == nil {
-		return nil, nil
-	}
-	m := o.mode.Load()
-	if m == nil || now >= m.until {
-		return nil, o
-	}
-	return m, o
-}
-
-// forcedOpen reports whether there must be no budget, because of the mode. It
-// may be out of date by a mode that has ended and that no call has met.
-func (b *Breaker) forcedOpen() bool {
-	o := b.overrule()
-	if o == nil {
-		return false
-	}
-	m := o.mode.Load()
-	return m != nil && m.Mode == breaker.ForceOpen
-}
 
 // SetMode sets who decides, until it is called again. It panics if m is none of
 // the modes.
@@ -116,9 +30,9 @@ func (b *Breaker) setMode(method string, to breaker.Mode, d time.Duration) {
 	if to > breaker.DryRun {
 		panic(fmt.Sprintf("sre: %s(%v): want Auto, ForceOpen, ForceClosed or DryRun", method, to))
 	}
-	c := b.controls()
-	if c.overruled.Load() == nil {
-		c.overruled.CompareAndSwap(nil, &overruled{})
+	s := b.lazy.need()
+	if s.overruled.Load() == nil {
+		s.overruled.CompareAndSwap(nil, &overruled{})
 	}
 	m := &mode{Mode: to, until: never}
 	now := b.window.Now()
@@ -131,22 +45,13 @@ func (b *Breaker) setMode(method string, to breaker.Mode, d time.Duration) {
 	case breaker.Auto:
 		m = nil
 	case breaker.ForceOpen:
-		m.rejection = breaker.NewRejectedError(b.name(), breaker.Open, breaker.ReasonForcedOpen, end, nil)
+		m.rejection = breaker.NewRejectedError(s.name(), breaker.Open, breaker.ReasonForcedOpen, end, nil)
 	}
-	c.overruled.Load().mode.Store(m)
+	s.overruled.Load().mode.Store(m)
 	// With a budget nobody would ask for the mode. The next one is reckoned
 	// after this, and knows it.
 	b.budget.shut()
 	b.assess(1)
-}
-
-// expire ends a mode whose time is over.
-func (b *Breaker) expire(now int64) {
-	if o := b.overrule(); o != nil {
-		if m := o.mode.Load(); m != nil && now >= m.until && o.mode.CompareAndSwap(m, nil) {
-			b.assess(1)
-		}
-	}
 }
 
 // Reset closes the breaker and forgets all that it decided from. Totals and
@@ -156,58 +61,76 @@ func (b *Breaker) Reset() {
 	now := b.window.Now()
 	before := b.window.Counts(now, &b.ledger)
 	b.window.Clear(now, &b.ledger, b.budget.shut)
-	if g := b.guarded(); g != nil {
-		g.mu.Lock()
-		g.decision = b.newDecision()
-		g.alert.Store(false)
-		g.nextProbe.Store(0)
-		g.counting.Store(0)
-		g.missed.Store(0)
-		b.recordState(now, 0, before, "reset")
-		b.unlock(g)
-	}
-	b.streak.Store(0)
+	b.law.Reset(now, before)
+	b.ledger.ForgetRows()
 	b.assess(1)
-	b.recordState(now, 0, before, "reset")
-	b.deliver()
+	b.lazy.peek().events.Deliver()
 }
 
-// recordState writes down when the state changed, now that the share p of the
-// calls is rejected, and adds the event.
-func (b *Breaker) recordState(now int64, p float64, decidedFrom ledger.Counts, cause string) {
-	last := b.changed()
-	open := p > 0
-	if last&1 != 0 == open {
+// reconfiguring is held by Reconfigure. It is one for all breakers, to save
+// memory: rules are loaded by one goroutine anyway.
+var reconfiguring sync.Mutex
+
+// Reconfigure makes the breaker, from the next call on, what NewBreaker makes of
+// the options: one that is not given takes its default. Counts are kept if the
+// window keeps its length and its number of buckets; otherwise the window begins
+// empty. Totals, mode and state stay, and permits stay valid. It panics, with
+// nothing changed, where NewBreaker does, and if WithName, WithListener or
+// WithRandom is given, or Classic to a breaker that is not, or the other way
+// round: these cannot change.
+//
+// It never closes a breaker. A [Classic] one, the state of which is nothing but
+// what its window holds, keeps what it decides by until it closes by itself.
+func (b *Breaker) Reconfigure(opts ...Option) {
+	o := newOptions("Reconfigure", opts)
+	if o.name != "" || len(o.listeners) > 0 || o.random != nil {
+		panic("sre: Reconfigure: WithName, WithListener and WithRandom cannot change")
+	}
+	if o.classic != b.settings.Load().classic {
+		panic("sre: Reconfigure: Classic cannot change")
+	}
+	defer b.lazy.peek().events.Deliver() // of failures that were missed meanwhile
+	reconfiguring.Lock()
+	defer reconfiguring.Unlock()
+	now := b.window.Now()
+	if b.law.Status(now, b.window.Counts(now, &b.ledger)).Fixed {
+		b.lazy.need().postponed.Store(&o)
 		return
 	}
-	next := now << 1
-	if open {
-		next |= 1
+	if s := b.lazy.Load(); s != nil {
+		s.postponed.Store(nil)
 	}
-	c, g := b.controls(), b.guardFor()
-	g.changing.Lock()
-	defer g.changing.Unlock()
-	if !g.change.CompareAndSwap(last, next) {
-		return // somebody else has, and told it
-	}
-	g.lastCause.Store(&cause)
-	changes := g.changes.Add(1)
-	if c.events == nil {
-		return
-	}
-	e := breaker.Event{From: breaker.Open, To: breaker.Closed, Cause: cause, At: b.window.Time(now)}
-	if open {
-		e.From, e.To = breaker.Closed, breaker.Open
-	}
-	e.Snapshot = b.snapshot(now, decidedFrom, p, changes)
-	e.Snapshot.State, e.Snapshot.Since, e.Snapshot.Cause = e.To, e.At, cause
-	c.events.Add(e)
+	b.adopt(&o)
 }
 
-// deliver tells the listeners of what was recorded. It is called when the call
-// at hand is dealt with, for a listener may panic.
-func (b *Breaker) deliver() {
-	if c := b.control.Load(); c != nil {
-		c.events.Deliver()
+// adopt makes the breaker what the options say.
+func (b *Breaker) adopt(o *options) {
+	to := o.shared()
+	n, span := b.window.Shape()
+	reshape := n != o.bucket || span != o.span()
+	if *to == *b.settings.Load() && !reshape {
+		return
+	}
+	now := b.window.Now()
+	b.settings.Store(to)
+	if reshape {
+		b.window.Reshape(now, o.bucket, o.span(), &b.ledger, b.budget.shut)
+	}
+	b.law.Tune(now, reshape)
+	// What the budget was reckoned from is void.
+	b.budget.shut()
+	b.assess(1)
+}
+
+// adoptPostponed does what Reconfigure left for when the breaker is closed.
+func (b *Breaker) adoptPostponed() {
+	s := b.lazy.peek()
+	if s.postponed.Load() == nil {
+		return
+	}
+	reconfiguring.Lock()
+	defer reconfiguring.Unlock()
+	if o := s.postponed.Swap(nil); o != nil {
+		b.adopt(o)
 	}
 }

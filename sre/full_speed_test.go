@@ -22,7 +22,7 @@ func TestRegression_FailuresThatMetALockCountedAsARow(t *testing.T) {
 			t.Run(fmt.Sprintf("%d goroutines, %v fail", goroutines, share), func(t *testing.T) {
 				b := sre.NewBreaker()
 				var callers sync.WaitGroup
-				end := time.Now().Add(100 * time.Millisecond)
+				end := time.Now().Add(50 * time.Millisecond)
 				for i := range goroutines {
 					callers.Go(func() {
 						random := rand.New(rand.NewPCG(uint64(i), 1))

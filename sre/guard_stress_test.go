@@ -1,4 +1,4 @@
-package sre
+package sre_test
 
 import (
 	"math/rand/v2"
@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/sre"
+	"github.com/kratos-breaker/breaker/sre/internal/adaptive"
 )
 
 // TestGuard_AllPhasesUnderLoad lets 64 goroutines call at the same instants, so
@@ -22,21 +24,22 @@ func TestGuard_AllPhasesUnderLoad(t *testing.T) {
 		troubles := []struct {
 			d       time.Duration
 			percent int64 // that succeeds
-		}{{2 * time.Second, 98}, {5 * time.Second, 50}, {2 * time.Second, 0}, {4 * time.Second, 100}, {3 * time.Second, 10}, {3 * time.Second, 97}}
+		}{{2 * time.Second, 98}, {5 * time.Second, 40}, {2 * time.Second, 0}, {4 * time.Second, 100}, {3 * time.Second, 10}, {3 * time.Second, 97}}
 		var percent atomic.Int64
 		var want struct{ offered, success, failure, ignored, rejected atomic.Uint64 }
 		var events []breaker.Event // of one goroutine at a time
-		b := NewBreaker(WithListener(func(e breaker.Event) { events = append(events, e) }))
+		b := sre.NewBreaker(sre.WithListener(func(e breaker.Event) { events = append(events, e) }))
 		ended := make(chan struct{})
-		seen := map[phase]bool{}
+		seen := map[adaptive.Phase]bool{}
 		var wg, looker sync.WaitGroup
 		looker.Go(func() {
 			for {
 				select {
 				case <-ended:
 					return
-				case <-time.After(7 * time.Millisecond):
-					seen[phaseOf(t, b)] = true
+				case <-time.After(time.Millisecond):
+					p, _ := b.Phase()
+					seen[p] = true
 					s := b.Snapshot()
 					require.True(t, s.RejectRatio >= 0 && s.RejectRatio <= 1)
 				}
@@ -82,12 +85,13 @@ func TestGuard_AllPhasesUnderLoad(t *testing.T) {
 		wg.Wait()
 		close(ended)
 		looker.Wait()
+		phaseOf(t, b)
 		allowed := want.success.Load() + want.failure.Load() + want.ignored.Load()
 		require.Equal(t, breaker.Totals{
 			Offered: want.offered.Load(), Allowed: allowed, Rejected: want.rejected.Load(),
 			Success: want.success.Load(), Failure: want.failure.Load(), Ignored: want.ignored.Load(),
 		}, b.Snapshot().Totals)
-		require.Equal(t, map[phase]bool{calm: true, trial: true, shedding: true, down: true}, seen)
+		require.Equal(t, map[adaptive.Phase]bool{adaptive.Calm: true, adaptive.Suspect: true, adaptive.Down: true, adaptive.Paced: true}, seen)
 		require.GreaterOrEqual(t, len(events), 4)
 		state := breaker.Closed
 		for _, e := range events {
@@ -101,9 +105,9 @@ func TestGuard_AllPhasesUnderLoad(t *testing.T) {
 // TestGuard_ModesAndResetsMeetCalls changes everything at once, for whoever looks
 // at races and locks.
 func TestGuard_ModesAndResetsMeetCalls(t *testing.T) {
-	var b *Breaker
+	var b *sre.Breaker
 	var told atomic.Int64
-	b = NewBreaker(WithWindow(10*time.Millisecond), WithProbeInterval(10*time.Millisecond), WithListener(func(breaker.Event) {
+	b = sre.NewBreaker(sre.WithWindow(10*time.Millisecond), sre.WithProbeInterval(10*time.Millisecond), sre.WithListener(func(breaker.Event) {
 		told.Add(1)
 		_ = b.Snapshot()
 	}))
@@ -132,7 +136,7 @@ func TestGuard_ModesAndResetsMeetCalls(t *testing.T) {
 					b.SetMode(breaker.Auto)
 				}
 				if n%64 == 0 {
-					_ = phaseOf(t, b)
+					_, _ = b.Phase()
 					_ = b.Idle()
 					runtime.Gosched()
 				}
@@ -143,10 +147,43 @@ func TestGuard_ModesAndResetsMeetCalls(t *testing.T) {
 	b.SetMode(breaker.Auto)
 	b.Reset()
 	require.Positive(t, told.Load())
-	require.Equal(t, calm, phaseOf(t, b))
+	require.Equal(t, adaptive.Calm, phaseOf(t, b))
 	require.True(t, b.CertainlyAllows())
 	s := b.Snapshot().Totals
 	require.Equal(t, calls.Load(), s.Offered)
 	require.Equal(t, s.Offered, s.Allowed+s.Rejected)
 	require.Zero(t, s.InFlight)
+}
+
+// TestGuard_FailuresThatMeetAreAllTakenIn ends calls at once.
+func TestGuard_FailuresThatMeetAreAllTakenIn(t *testing.T) {
+	const goroutines, each, rounds = 8, 20, 100
+	for range rounds {
+		b := sre.NewBreaker()
+		mark(b, 0, 3)
+		start := make(chan struct{})
+		var wg sync.WaitGroup
+		for i := range goroutines {
+			var permits []breaker.Permit
+			for range each {
+				p, err := b.Acquire()
+				require.NoError(t, err)
+				permits = append(permits, p)
+			}
+			wg.Go(func() {
+				<-start
+				for _, p := range permits {
+					p.Done(breaker.Failure)
+					if i == 0 {
+						b.Snapshot()
+						b.Idle()
+					}
+				}
+			})
+		}
+		close(start)
+		wg.Wait()
+		require.Equal(t, adaptive.Down, phaseOf(t, b))
+		require.EqualValues(t, 3+goroutines*each, b.Snapshot().Totals.Failure)
+	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/internal/bounds"
+	"github.com/kratos-breaker/breaker/sre/internal/law"
 )
 
 // Option configures a breaker in [NewBreaker]. A value out of its range makes
@@ -13,49 +14,61 @@ import (
 type Option func(*options)
 
 type options struct {
-	name      string
-	listeners []breaker.Listener
-	random    func() float64
-	classic   bool
-	success   float64
-	request   int64
-	window    time.Duration
-	bucket    int
-	probe     time.Duration
-
+	settings
+	name       string
+	listeners  []breaker.Listener
+	random     func() float64
+	success    float64
+	window     time.Duration
+	bucket     int
 	requestSet bool
-	unmarked   bool
+	maxSet     bool // whether maxProbe was set
+}
+
+// settings are the options that the laws decide by. Both laws share some.
+type settings struct {
+	law.Classic
+	probe    time.Duration // between two probes
+	maxProbe time.Duration // the same, at most, in a long outage
+	classic  bool
 }
 
 // newOptions returns the options that were given to the function called by.
 func newOptions(by string, opts []Option) options {
-	o := options{
-		success: bounds.Success.Default, window: bounds.Window.Default, bucket: int(bounds.Bucket.Default),
-		probe: bounds.ProbeInterval.Default,
-	}
+	o := options{success: bounds.Success.Default, window: bounds.Window.Default, bucket: int(bounds.Bucket.Default)}
+	o.probe = bounds.ProbeInterval.Default
 	for _, opt := range opts {
 		if opt == nil {
 			panic("sre: " + by + ": nil Option")
 		}
 		opt(&o)
 	}
+	if !o.requestSet {
+		o.Request = bounds.Request.Default
+		if o.classic {
+			o.Request = bounds.ClassicRequest
+		}
+	}
+	if !o.maxSet {
+		o.maxProbe = o.probe
+	}
 	o.check()
+	o.K = 1 / o.success
 	return o
 }
 
-func (o *options) decidesBy() throttle {
-	return throttle{k: 1 / o.success, request: o.request, every: o.probe, classic: o.classic, unmarked: o.unmarked}
-}
+// usual are the settings of most breakers, which share them.
+var usual = [...]settings{newOptions("", nil).settings, newOptions("", []Option{Classic()}).settings}
 
-// throttle returns what a breaker decides by.
-func (o *options) throttle() *throttle {
+// shared returns the settings, the usual ones if they are the same.
+func (o *options) shared() *settings {
 	for i := range usual {
-		if usual[i] == o.decidesBy() {
+		if usual[i] == o.settings {
 			return &usual[i]
 		}
 	}
-	t := o.decidesBy()
-	return &t
+	own := o.settings
+	return &own
 }
 
 func (o *options) span() time.Duration { return o.window / time.Duration(o.bucket) }
@@ -79,7 +92,7 @@ func WithSuccess(ratio float64) Option { return func(o *options) { o.success = r
 // 100 with [Classic]. A smaller number lets chance decide more often. An outage
 // is seen without it: see [WithProbeInterval].
 func WithRequest(calls int64) Option {
-	return func(o *options) { o.request, o.requestSet = calls, true }
+	return func(o *options) { o.Request, o.requestSet = calls, true }
 }
 
 // WithProbeInterval sets how often a call is let through to a backend that is
@@ -87,6 +100,21 @@ func WithRequest(calls int64) Option {
 // 900 ms: it finds a healed backend after 0.45 s on average. A large fleet of clients, each of
 // which probes, may want a longer one. [Classic] has no use for it.
 func WithProbeInterval(d time.Duration) Option { return func(o *options) { o.probe = d } }
+
+// WithMaxProbeInterval makes the probes of a long outage rarer: once it has
+// lasted for a minute, the time between two of them grows with its age, by the
+// interval of [WithProbeInterval] per minute, up to d on average. Take it if backends may be
+// dead for hours and each probe costs something: a page for somebody, or the time of a caller
+// who waits for a timeout. What is lost is time once the backend is back: half of
+// the time between two probes on average, d at most but for the 15 % by which it varies.
+//
+// d is in whole milliseconds. The range is [10ms, 1h], and d must not be shorter
+// than the probe interval; the default is that interval, so that an outage of an hour is
+// probed as often as one of a minute, and is over as soon. A client with so few calls
+// that it waits longer anyway does not wait less. [Classic] has no use for it.
+func WithMaxProbeInterval(d time.Duration) Option {
+	return func(o *options) { o.maxProbe, o.maxSet = d, true }
+}
 
 // WithWindow sets the length of the rolling window. The range is [1µs, 24h],
 // the default 3 s. A longer window decides from more calls, and both opens
@@ -107,7 +135,7 @@ func WithBucket(n int) Option { return func(o *options) { o.bucket = n } }
 // rejections are then no part of the calls that are asked for, as in aegis and
 // Kratos v1 where nobody marks them: the breaker recovers within a window, and
 // an outage costs as many calls per window as [WithRequest] says.
-func WithUnmarkedRejections() Option { return func(o *options) { o.unmarked = true } }
+func WithUnmarkedRejections() Option { return func(o *options) { o.Unmarked = true } }
 
 // WithName sets the name that snapshots and errors carry; the default is "".
 func WithName(name string) Option { return func(o *options) { o.name = name } }
@@ -134,17 +162,15 @@ func WithRandom(f func() float64) Option {
 }
 
 func (o *options) check() {
-	if !o.requestSet {
-		o.request = bounds.Request.Default
-		if o.classic {
-			o.request = bounds.ClassicRequest
-		}
-	}
 	bounds.Success.Must(o.success)
-	bounds.Request.Must(o.request)
+	bounds.Request.Must(o.Request)
 	bounds.Window.Must(o.window)
 	bounds.Bucket.Must(int64(o.bucket))
 	bounds.ProbeInterval.Must(o.probe)
+	bounds.MaxProbeInterval.Must(o.maxProbe)
+	if o.maxProbe < o.probe {
+		panic(fmt.Sprintf("sre: WithMaxProbeInterval(%v): want at least the %v of WithProbeInterval", o.maxProbe, o.probe))
+	}
 	if room := bounds.BucketOf(o.window); !room.Has(int64(o.bucket)) {
 		panic(fmt.Sprintf("sre: WithBucket(%d): want buckets of at least 1µs; WithWindow(%v) has room for %d",
 			o.bucket, o.window, room.High))

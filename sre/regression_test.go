@@ -11,6 +11,7 @@ import (
 
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/sre"
+	"github.com/kratos-breaker/breaker/sre/internal/adaptive"
 )
 
 func TestRegression_FailuresVanishedAfterRejectionsThatNobodyMarked(t *testing.T) {
@@ -120,4 +121,87 @@ func TestRegression_IgnoredCallsKeptTheBreakerOpenAfterAnOutage(t *testing.T) {
 			require.Equal(t, breaker.Closed, b.Snapshot().State, "seed %d", seed)
 		})
 	}
+}
+
+func TestRegression_AStampFromBeforeAResetCountedAfterIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := sre.NewBreaker()
+		lead(t, b, "suspect")
+		p, err := b.Acquire()
+		require.NoError(t, err)
+		b.Reset()
+		lead(t, b, "suspect")
+		p.Done(breaker.Success)
+		require.Equal(t, adaptive.Suspect, phaseOf(t, b), "the call began before the Reset")
+	})
+}
+
+func TestRegression_AProbeFromBeforeAResetEndedAnOutageAfterIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := sre.NewBreaker()
+		lead(t, b, "down")
+		time.Sleep(b.Snapshot().RetryAfter)
+		p, err := b.Acquire()
+		require.NoError(t, err)
+		b.Reset()
+		lead(t, b, "down")
+		p.Done(breaker.Success)
+		require.Equal(t, adaptive.Down, phaseOf(t, b), "the probe began before the Reset")
+	})
+}
+
+func TestRegression_CallsThatWereNeverMarkedBlockedTheBreakerForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := sre.NewBreaker()
+		lead(t, b, "ramp")
+		for n := range 6000 { // a minute
+			time.Sleep(10 * time.Millisecond)
+			switch {
+			case b.Allow() != nil:
+				b.MarkFailed()
+			case n%10 != 0: // one of ten panics, and the middleware of Kratos does not mark it
+				b.MarkSuccess()
+			}
+		}
+		require.Equal(t, breaker.Closed, b.Snapshot().State)
+	})
+}
+
+func TestRegression_PermitsThatHangBlockedTheBreakerForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := sre.NewBreaker()
+		lead(t, b, "ramp")
+		for n := range 6000 { // a minute
+			time.Sleep(10 * time.Millisecond)
+			if p, err := b.Acquire(); err == nil && n%10 != 0 { // the others have no deadline
+				p.Done(breaker.Success)
+			}
+		}
+		require.Equal(t, breaker.Closed, b.Snapshot().State)
+	})
+}
+
+// A bucket that began took the budget away, and only Acquire set it again: from the
+// second bucket on, each Allow read the clock.
+func TestRegression_AHostThatAsksWithAllowLeftTheCheapPathForGood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := sre.NewBreaker()
+		for range 10 {
+			require.NoError(t, b.Allow())
+			require.True(t, b.CertainlyAllows())
+			b.MarkSuccess()
+			time.Sleep(time.Second)
+		}
+	})
+}
+
+// A classic breaker that opened made an adaptive law, only to write down when.
+func TestRegression_AClassicBreakerMadeAnAdaptiveLaw(t *testing.T) {
+	b := classic()
+	fail(b)
+	require.Error(t, rejected(b))
+	require.Equal(t, breaker.Open, b.Snapshot().State)
+	b.Reset()
+	require.Equal(t, breaker.Closed, b.Snapshot().State)
+	require.False(t, b.HasGuard())
 }

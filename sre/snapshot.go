@@ -1,6 +1,8 @@
 package sre
 
 import (
+	"time"
+
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/internal/ledger"
 )
@@ -11,50 +13,28 @@ import (
 // between. It costs O(buckets), and changes nothing.
 func (b *Breaker) Snapshot() breaker.Snapshot {
 	now := b.window.Now()
-	changes := uint64(0) // read first: those that come now may be missing, but none is seen too early
-	g := b.guarded()
-	if g != nil {
-		changes = g.changes.Load()
-	}
+	t := &b.lazy.peek().transitions
+	changes := t.count.Load() // read first: those that come now may be missing, but none is seen too early
 	recent := b.window.Counts(now, &b.ledger)
-	if b.throttle().classic {
-		s := b.snapshot(now, recent, b.throttle().rejectRatio(recent), changes)
-		s.Since = b.window.Time(b.stateSince(now, s.State))
-		s.Cause = b.cause(s.State)
-		return s
+	status := b.law.Status(now, recent)
+	s := b.describe(now, recent, status.RejectRatio, changes)
+	s.Since = b.window.Time(status.Since)
+	if s.Mode == breaker.Auto && status.Probe > now {
+		s.RetryAfter = time.Duration(status.Probe - now)
 	}
-	last := b.changed()
-	since, p := last>>1, 0.0
-	if g != nil {
-		g.mu.RLock()
-		if g.phaseAt(now) == g.phase {
-			p = g.rejects()
-		} else if last&1 != 0 {
-			since = g.heard + g.forgets()
+	if _, open := t.changed(); open == (s.State == breaker.Open) {
+		if cause := t.cause.Load(); cause != nil {
+			s.Cause = *cause
 		}
-		g.mu.RUnlock()
 	}
-	s := b.snapshot(now, recent, p, changes)
-	s.Since = b.window.Time(since)
-	s.Cause = b.cause(s.State)
 	return s
 }
 
-// cause returns why the state began, if it is the one that was recorded last.
-func (b *Breaker) cause(s breaker.State) string {
-	if g := b.guarded(); g != nil && (s == breaker.Open) == (b.changed()&1 != 0) {
-		if cause := g.lastCause.Load(); cause != nil {
-			return *cause
-		}
-	}
-	return ""
-}
-
-// snapshot describes the breaker when the window holds recent, the share p of
+// describe makes a snapshot of when the window holds recent, the share p of
 // the calls is rejected, and the state has changed so often.
-func (b *Breaker) snapshot(now int64, recent ledger.Counts, p float64, changes uint64) breaker.Snapshot {
+func (b *Breaker) describe(now int64, recent ledger.Counts, p float64, changes uint64) breaker.Snapshot {
 	s := breaker.Snapshot{
-		Name:        b.name(),
+		Name:        b.lazy.peek().name(),
 		RejectRatio: p,
 		Window: breaker.Window{
 			Length:   b.window.Length(),
@@ -72,7 +52,7 @@ func (b *Breaker) snapshot(now int64, recent ledger.Counts, p float64, changes u
 	}
 	s.Transitions[breaker.Closed][breaker.Open] = (changes + 1) / 2
 	s.Transitions[breaker.Open][breaker.Closed] = changes / 2
-	if m, _ := b.modeAt(now); m != nil {
+	if m := b.lazy.peek().overruled.Load().at(now); m != nil {
 		s.Mode = m.Mode
 		if m.until != never {
 			s.ModeUntil = b.window.Time(m.until)
@@ -86,35 +66,44 @@ func (b *Breaker) snapshot(now int64, recent ledger.Counts, p float64, changes u
 	return s
 }
 
-func (b *Breaker) totals() breaker.Totals {
-	o := b.overrule()
-	if o == nil {
-		return breaker.Totals(b.ledger.Totals())
+// record writes down when the state changed, now that the share p of the calls is
+// rejected, and adds the event.
+func (b *Breaker) record(now int64, p float64, decidedFrom ledger.Counts, cause string) {
+	open := p > 0
+	if _, was := b.lazy.peek().transitions.changed(); was == open {
+		return
 	}
-	t := b.ledger.Totals().Add(o.outside.Totals())
-	t.WouldReject = o.would.Load()
-	return breaker.Totals(t)
+	s := b.lazy.need()
+	t := &s.transitions
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, was := t.changed(); was == open {
+		return // somebody else has, and told it
+	}
+	e := breaker.Event{From: breaker.Open, To: breaker.Closed, Cause: cause, At: b.window.Time(now)}
+	next := now << 1
+	if open {
+		e.From, e.To = breaker.Closed, breaker.Open
+		next |= 1
+	}
+	t.last.Store(next)
+	t.cause.Store(&cause)
+	changes := t.count.Add(1)
+	if s.events == nil {
+		return
+	}
+	e.Snapshot = b.describe(now, decidedFrom, p, changes)
+	e.Snapshot.State, e.Snapshot.Since, e.Snapshot.Cause = e.To, e.At, cause
+	s.events.Add(e)
 }
 
-// stateSince returns when the state of a classic breaker began. Usually a call saw the change and
-// recorded it. If nobody called since, the state may have changed when calls
-// left the window.
-func (b *Breaker) stateSince(now int64, state breaker.State) int64 {
-	last := b.changed()
-	since, open := last>>1, last&1 != 0
-	changeTo := func(at int64, opens bool) {
-		if since < at && at <= now && opens != open {
-			since, open = at, opens
-		}
+func (b *Breaker) totals() breaker.Totals {
+	t := b.ledger.Totals()
+	if o := b.lazy.peek().overruled.Load(); o != nil {
+		t = t.Add(o.outside.Totals())
+		t.WouldReject = o.would.Load()
 	}
-	stable := b.window.Suffixes(&b.ledger, func(c ledger.Counts, oldestFrom int64) {
-		changeTo(oldestFrom, b.throttle().rejectRatio(c) > 0)
-	})
-	changeTo(b.window.EmptyFrom(), false)
-	if !stable || open != (state == breaker.Open) {
-		return now // a mark has changed it, and no call has seen it yet
-	}
-	return since
+	return breaker.Totals(t)
 }
 
 // Idle reports whether nothing but totals would be lost with the breaker: it is
@@ -122,17 +111,8 @@ func (b *Breaker) stateSince(now int64, state breaker.State) int64 {
 // may then drop it and make another one later.
 func (b *Breaker) Idle() bool {
 	now := b.window.Now()
-	if m, _ := b.modeAt(now); m != nil {
-		return false
-	}
-	if g := b.guarded(); g != nil {
-		g.mu.RLock()
-		isCalm := g.phaseAt(now) == calm
-		g.mu.RUnlock()
-		if !isCalm {
-			return false
-		}
-	}
 	// In this order, or a permit that is settled in between would be in neither.
-	return b.totals().InFlight == 0 && b.window.Counts(now, &b.ledger).Total() == 0
+	return b.lazy.peek().overruled.Load().at(now) == nil &&
+		b.totals().InFlight == 0 && b.window.Counts(now, &b.ledger).Total() == 0 &&
+		!b.law.Status(now, ledger.Counts{}).Busy
 }

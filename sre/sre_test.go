@@ -305,21 +305,42 @@ func TestBreaker_NeverAllocates(t *testing.T) {
 	}
 }
 
-func TestBreaker_TakesAtMost512Bytes(t *testing.T) {
-	requireSmall(t, 512, func(*sre.Breaker) {})
+func TestBreaker_TakesAtMost560Bytes(t *testing.T) {
+	requireSmall(t, 560, func(*sre.Breaker) {})
 }
 
 // TestReconfigure_TheMemoryOfABreakerDoesNotGrowWithIt allows for other settings
 // than the common ones, and for a second window of 10 buckets.
 func TestReconfigure_TheMemoryOfABreakerDoesNotGrowWithIt(t *testing.T) {
-	requireSmall(t, 512, func(b *sre.Breaker) {
+	requireSmall(t, 560, func(b *sre.Breaker) {
 		b.Reconfigure(sre.Classic(), sre.WithSuccess(0.7))
 		b.Reconfigure(sre.Classic())
 	})
-	requireSmall(t, 512+64+320, func(b *sre.Breaker) {
+	requireSmall(t, 560+64+320, func(b *sre.Breaker) {
 		for i := range 10 {
 			b.Reconfigure(sre.Classic(), sre.WithSuccess(0.7), sre.WithWindow(time.Duration(i+1)*time.Second))
 		}
+	})
+}
+
+// TestBreaker_TakesAtMost1100BytesAfterTrouble: each has been open, and closed again.
+func TestBreaker_TakesAtMost1100BytesAfterTrouble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		requireSmallOf(t, 1100, 2000, func() *sre.Breaker { return sre.NewBreaker() }, func(b *sre.Breaker) {
+			for range 200 {
+				if p, err := b.Acquire(); err == nil {
+					p.Done(breaker.Failure)
+				}
+			}
+			require.Equal(t, breaker.Open, b.Snapshot().State)
+			for range 400 {
+				time.Sleep(10 * time.Millisecond)
+				if p, err := b.Acquire(); err == nil {
+					p.Done(breaker.Success)
+				}
+			}
+			require.Equal(t, breaker.Closed, b.Snapshot().State)
+		})
 	})
 }
 
@@ -327,7 +348,11 @@ func TestReconfigure_TheMemoryOfABreakerDoesNotGrowWithIt(t *testing.T) {
 // many bytes each.
 func requireSmall(t *testing.T, most uint64, change func(*sre.Breaker)) {
 	t.Helper()
-	const n = 50_000
+	requireSmallOf(t, most, 50_000, func() *sre.Breaker { return classic() }, change)
+}
+
+func requireSmallOf(t *testing.T, most, n uint64, newBreaker func() *sre.Breaker, change func(*sre.Breaker)) {
+	t.Helper()
 	breakers := make([]*sre.Breaker, n)
 	heap := func() uint64 {
 		for range 3 {
@@ -339,7 +364,7 @@ func requireSmall(t *testing.T, most uint64, change func(*sre.Breaker)) {
 	}
 	before := heap()
 	for i := range breakers {
-		b := classic()
+		b := newBreaker()
 		for range 10 {
 			if p, err := b.Acquire(); err == nil {
 				p.Done(breaker.Success)

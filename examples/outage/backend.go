@@ -24,18 +24,27 @@ const (
 	grpcMethod = "/outage.Greeter/Hello"
 )
 
-// backend is a Kratos HTTP server and a Kratos gRPC server with a switch for
-// faults. The ports stay the same when the servers come back.
+// backend is two nodes with a switch for faults.
 type backend struct {
+	phase atomic.Int32
+	nodes [2]node
+}
+
+// node is a Kratos HTTP server and a Kratos gRPC server. The ports stay the same when
+// the servers come back.
+type node struct {
 	httpAddr, grpcAddr string
 
-	phase atomic.Int32
-	cut   func() // stops the servers that run; nil if none do
+	cut func() // stops the servers that run; nil if none do
 }
 
 func newBackend() (*backend, error) {
-	b := &backend{httpAddr: "127.0.0.1:0", grpcAddr: "127.0.0.1:0"}
-	if err := b.start(); err != nil {
+	b := new(backend)
+	for i := range b.nodes {
+		b.nodes[i] = node{httpAddr: "127.0.0.1:0", grpcAddr: "127.0.0.1:0"}
+	}
+	if err := b.enter(healthy); err != nil {
+		b.stop()
 		return nil, err
 	}
 	return b, nil
@@ -44,25 +53,37 @@ func newBackend() (*backend, error) {
 // enter makes the backend behave as in phase p.
 func (b *backend) enter(p phase) error {
 	b.phase.Store(int32(p))
-	switch {
-	case p == refused:
-		b.stop()
-	case b.cut == nil:
-		return b.start()
+	for i := range b.nodes {
+		n := &b.nodes[i]
+		switch {
+		case p == refused || p == partial && i > 0:
+			n.stop()
+		case n.cut == nil:
+			if err := n.start(b); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
 
-func (b *backend) start() error {
-	onHTTP, err := listen(b.httpAddr)
+// stop closes the ports and every connection.
+func (b *backend) stop() {
+	for i := range b.nodes {
+		b.nodes[i].stop()
+	}
+}
+
+func (n *node) start(b *backend) error {
+	onHTTP, err := listen(n.httpAddr)
 	if err != nil {
 		return err
 	}
-	onGRPC, err := listen(b.grpcAddr)
+	onGRPC, err := listen(n.grpcAddr)
 	if err != nil {
 		return errors.Join(err, onHTTP.Close())
 	}
-	b.httpAddr, b.grpcAddr = onHTTP.Addr().String(), onGRPC.Addr().String()
+	n.httpAddr, n.grpcAddr = onHTTP.Addr().String(), onGRPC.Addr().String()
 
 	// No timeout of their own: a slow answer takes as long as the client waits.
 	forHTTP := khttp.NewServer(khttp.Listener(onHTTP), khttp.Timeout(0))
@@ -73,7 +94,7 @@ func (b *backend) start() error {
 	var served sync.WaitGroup
 	served.Go(func() { _ = forHTTP.Start(context.Background()) })
 	served.Go(func() { _ = forGRPC.Start(context.Background()) })
-	b.cut = func() {
+	n.cut = func() {
 		now, cancel := context.WithCancel(context.Background())
 		cancel() // no grace: connections are cut, as in a crash
 		_ = forHTTP.Stop(now)
@@ -83,11 +104,10 @@ func (b *backend) start() error {
 	return nil
 }
 
-// stop closes the ports and every connection.
-func (b *backend) stop() {
-	if b.cut != nil {
-		b.cut()
-		b.cut = nil
+func (n *node) stop() {
+	if n.cut != nil {
+		n.cut()
+		n.cut = nil
 	}
 }
 
@@ -115,6 +135,7 @@ func (b *backend) answerHTTP(w http.ResponseWriter, r *http.Request) {
 	case slow:
 		<-r.Context().Done()
 	default:
+		work(r.Context())
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"message":"hello"}`)
 	}
@@ -128,7 +149,18 @@ func (b *backend) answerGRPC(ctx context.Context, _ any) (any, error) {
 		<-ctx.Done()
 		return nil, status.FromContextError(ctx.Err()).Err()
 	}
+	work(ctx)
 	return wrapperspb.String("hello"), nil
+}
+
+// work takes the usual time.
+func work(ctx context.Context) {
+	timer := time.NewTimer(usual)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
 }
 
 // greeter is what protoc would generate for

@@ -30,6 +30,9 @@ func claims(l *load) []claim {
 	for _, transport := range []string{overHTTP, overGRPC} {
 		cs = append(cs, back(l, transport))
 	}
+	for _, transport := range []string{overHTTP, overGRPC} {
+		cs = append(cs, whole(l, transport))
+	}
 	return cs
 }
 
@@ -95,4 +98,13 @@ func back(l *load, transport string) claim {
 	}
 	return claimf(held && own.Duration < theirs.Duration,
 		"%s: breaker recovers within %v and before kratos: %v, kratos %v", transport, soon, own, theirs)
+}
+
+// whole compares with a client that sends every call: half of them fail whoever sends them, so rejecting
+// serves nobody. Usually breaker serves more than nine in ten.
+func whole(l *load, transport string) claim {
+	with := l.client(transport, ours).tally.of(partial).ended[served]
+	without := l.client(transport, none).tally.of(partial).ended[served]
+	return claimf(without > 0 && 5*with >= 4*without,
+		"%s: breaker serves at least 80 %% of what none gets from the node that is left, %d of %d", transport, with, without)
 }

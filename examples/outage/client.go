@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	aegis "github.com/go-kratos/aegis/circuitbreaker"
@@ -24,13 +25,33 @@ import (
 	"github.com/kratos-breaker/breaker/sre"
 )
 
-// client is a Kratos client, and what the caller saw of it.
+// client is a Kratos client of both nodes, in turn, and what the caller saw of it.
 type client struct {
 	transport string
 	guard
+	conns [2]conn
+	turn  atomic.Uint64
+	tally tally
+}
+
+// conn is the way to a node.
+type conn struct {
 	call  func(context.Context) error
 	close func()
-	tally tally
+}
+
+// call makes a call to the node whose turn it is. It is the same breaker in front of
+// both, since it knows of operations and not of nodes.
+func (c *client) call(ctx context.Context) error {
+	return c.conns[c.turn.Add(1)%uint64(len(c.conns))].call(ctx)
+}
+
+func (c *client) close() {
+	for _, conn := range c.conns {
+		if conn.close != nil {
+			conn.close()
+		}
+	}
 }
 
 // guard is what stands in front of a client's calls.
@@ -71,14 +92,17 @@ func (p plan) kratosOptions() []kratosbreaker.Option {
 }
 
 func newClients(p plan, b *backend, transitions *dashboard.Log) (clients []*client, err error) {
-	for _, dial := range []func(*backend, guard) (*client, error){dialHTTP, dialGRPC} {
+	dials := []func(*node, guard) (conn, error){dialHTTP, dialGRPC}
+	for i, transport := range []string{overHTTP, overGRPC} {
 		for _, g := range guards(p, transitions) {
-			c, err := dial(b, g)
-			if err != nil {
-				closeAll(clients)
-				return nil, err
-			}
+			c := &client{transport: transport, guard: g}
 			clients = append(clients, c)
+			for n := range c.conns {
+				if c.conns[n], err = dials[i](&b.nodes[n], g); err != nil {
+					closeAll(clients)
+					return nil, err
+				}
+			}
 		}
 	}
 	return clients, nil
@@ -90,38 +114,38 @@ func closeAll(clients []*client) {
 	}
 }
 
-func dialHTTP(b *backend, g guard) (*client, error) {
+func dialHTTP(n *node, g guard) (conn, error) {
 	// Connections of its own, and enough of them for the slow phase.
 	wire := http.DefaultTransport.(*http.Transport).Clone()
 	wire.MaxIdleConnsPerHost = wire.MaxIdleConns
-	conn, err := khttp.NewClient(context.Background(), khttp.WithEndpoint(b.httpAddr), khttp.WithTransport(wire),
+	client, err := khttp.NewClient(context.Background(), khttp.WithEndpoint(n.httpAddr), khttp.WithTransport(wire),
 		khttp.WithTimeout(timeout), khttp.WithMiddleware(g.middleware...))
 	if err != nil {
-		return nil, err
+		return conn{}, err
 	}
 	call := func(ctx context.Context) error {
 		var reply struct{ Message string }
-		return conn.Invoke(ctx, http.MethodGet, httpPath, nil, &reply)
+		return client.Invoke(ctx, http.MethodGet, httpPath, nil, &reply)
 	}
-	return &client{transport: overHTTP, guard: g, call: call, close: wire.CloseIdleConnections}, nil
+	return conn{call, wire.CloseIdleConnections}, nil
 }
 
-func dialGRPC(b *backend, g guard) (*client, error) {
+func dialGRPC(n *node, g guard) (conn, error) {
 	// By default gRPC waits up to 2 minutes before it connects again. That
 	// would hide how soon a breaker lets calls through.
 	reconnect := grpc.ConnectParams{
 		Backoff:           backoff.Config{BaseDelay: 10 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 50 * time.Millisecond},
 		MinConnectTimeout: time.Second,
 	}
-	conn, err := kgrpc.DialInsecure(context.Background(), kgrpc.WithEndpoint(b.grpcAddr), kgrpc.WithTimeout(timeout),
+	client, err := kgrpc.DialInsecure(context.Background(), kgrpc.WithEndpoint(n.grpcAddr), kgrpc.WithTimeout(timeout),
 		kgrpc.WithMiddleware(g.middleware...), kgrpc.WithOptions(grpc.WithConnectParams(reconnect)))
 	if err != nil {
-		return nil, err
+		return conn{}, err
 	}
 	call := func(ctx context.Context) error {
-		return conn.Invoke(ctx, grpcMethod, wrapperspb.String("you"), new(wrapperspb.StringValue))
+		return client.Invoke(ctx, grpcMethod, wrapperspb.String("you"), new(wrapperspb.StringValue))
 	}
-	return &client{transport: overGRPC, guard: g, call: call, close: func() { _ = conn.Close() }}, nil
+	return conn{call, func() { _ = client.Close() }}, nil
 }
 
 // resultOf sorts the error of a call, the same for every client: Kratos' own

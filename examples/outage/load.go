@@ -166,11 +166,13 @@ func (l *load) client(transport, name string) *client {
 }
 
 // starved reports whether the machine cannot take the load: calls timed out
-// though the backend answered at once.
+// though the backend answered in time.
 func (l *load) starved() bool {
 	for _, c := range l.clients {
-		if c.tally.of(healthy).late+c.tally.of(badGateway).late > 0 {
-			return true
+		for _, p := range []phase{healthy, badGateway, partial} {
+			if c.tally.of(p).late > 0 {
+				return true
+			}
 		}
 	}
 	return false

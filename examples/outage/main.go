@@ -6,11 +6,13 @@
 //	go run ./examples/outage -duration 10s
 //	go run ./examples/outage -hold
 //
-// The backend is a Kratos HTTP server and a Kratos gRPC server on loopback. It
+// The backend is two nodes, each a Kratos HTTP server and a Kratos gRPC server on loopback. It
 // is healthy, then answers 502 as a proxy does whose upstream is dead, then
-// hangs, then refuses connections, then is healthy again. A table follows the
+// hangs, then refuses connections, then is healthy again; at last, one of its two nodes
+// refuses connections, within a millisecond, and the other one takes its time. A table follows the
 // clients through it, in place on a terminal. At the end the program sums up
-// what the outage cost each of them and checks what it claims.
+// what the outage cost each of them, and what each got of the node that was left, and checks
+// what it claims.
 //
 // Meanwhile a page shows the breakers of this module, at the address that is
 // printed first. Its buttons break and heal the backend by hand: that ends the
@@ -74,7 +76,7 @@ func complain(stderr io.Writer, what any) { _, _ = fmt.Fprintln(stderr, "outage:
 
 var (
 	errClaims  = errors.New("not every claim held")
-	errStarved = errors.New("not every claim held, and calls timed out that were answered at once: " +
+	errStarved = errors.New("not every claim held, and calls timed out that were answered in time: " +
 		"this machine is too busy now")
 )
 

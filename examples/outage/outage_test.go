@@ -34,11 +34,11 @@ func TestOutage_BearsOutItsClaimsInAShortRun(t *testing.T) {
 	for _, transport := range []string{overHTTP, overGRPC} {
 		require.Regexp(t, `(?m)^`+transport+`: breaker recovered after \d+\.\d s, kratos (after|not within) \d+\.\d s\.$`, stdout)
 	}
-	require.Contains(t, stdout, "\n9 of 9 claims held.\n")
-	require.Equal(t, 9, strings.Count(stdout, "\nok "))
+	require.Contains(t, stdout, "\n11 of 11 claims held.\n")
+	require.Equal(t, 11, strings.Count(stdout, "\nok "))
 	at := 0
 	for p := range phases {
-		i := strings.Index(stdout[at:], "/5 "+p.String())
+		i := strings.Index(stdout[at:], "/6 "+p.String())
 		require.GreaterOrEqual(t, i, 0, "no table of %v where it belongs:\n%s", p, stdout)
 		at += i
 	}
@@ -48,7 +48,7 @@ func TestOutage_BearsOutItsClaimsInAShortRun(t *testing.T) {
 }
 
 func TestOutage_EndsCleanlyWhenInterrupted(t *testing.T) {
-	for during, after := range map[phase]string{healthy: "timeout", slow: "2/5 502s", refused: "3/5 slow"} {
+	for during, after := range map[phase]string{healthy: "timeout", slow: "2/6 502s", refused: "3/6 slow"} {
 		t.Run(during.String(), func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
@@ -163,7 +163,7 @@ func TestClaims_TheRecoveryHasToBeSoonAndSoonerThanThatOfKratos(t *testing.T) {
 
 func TestPlan_FillsTheDurationWithItsPhases(t *testing.T) {
 	p := plan{total: standard}
-	require.Equal(t, standard, p.begin(healed)+p.length(healed))
+	require.Equal(t, standard, p.begin(partial)+p.length(partial))
 	require.Greater(t, p.length(healed), standard/2, "Kratos' breaker needs the time")
 	require.Greater(t, p.length(healthy), p.window(), "or they would judge an unfilled window")
 }
@@ -173,7 +173,7 @@ func TestBackend_SaysSoWhenItsPortWasTaken(t *testing.T) {
 	require.NoError(t, err)
 	defer b.stop()
 	require.NoError(t, b.enter(refused))
-	squatter, err := net.Listen("tcp", b.grpcAddr)
+	squatter, err := net.Listen("tcp", b.nodes[1].grpcAddr)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, squatter.Close()) }()
 	require.ErrorContains(t, b.enter(healed), "the backend cannot listen")

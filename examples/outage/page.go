@@ -56,6 +56,7 @@ func pageOf(l *load, transitions *dashboard.Log) http.Handler {
 		dashboard.WithAllowedHosts("127.0.0.1", "::1", "localhost"),
 		dashboard.WithAdmin(func(*http.Request) error { return nil }),
 		button("Break: 502", badGateway), button("Break: hang", slow), button("Break: refuse", refused),
+		button("Break: one of two", partial),
 		button("Heal", healed),
 	)
 }

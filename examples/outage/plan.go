@@ -18,6 +18,7 @@ const (
 	slow
 	refused
 	healed
+	partial
 	phases // how many there are
 )
 
@@ -25,7 +26,7 @@ const (
 func (p phase) outage() bool { return p > healthy && p < healed }
 
 func (p phase) String() string {
-	return [...]string{"healthy", "502s", "slow", "refused", "healed"}[p]
+	return [...]string{"healthy", "502s", "slow", "refused", "healed", "partial"}[p]
 }
 
 // about says what the backend does.
@@ -36,12 +37,13 @@ func (p phase) about() string {
 		"it answers later than the clients wait",
 		"nobody listens on its ports",
 		"it answers again",
+		"one of its two nodes refuses connections",
 	}[p]
 }
 
 // share is the phase's part of the whole, in thousandths.
 func (p phase) share() time.Duration {
-	return [...]time.Duration{80, 190, 80, 80, 570}[p]
+	return [...]time.Duration{80, 120, 70, 70, 510, 150}[p]
 }
 
 // plan is how long the program runs and how much it calls, and where the page is.
@@ -66,9 +68,12 @@ const (
 	standardRequest = 100
 )
 
-// timeout is how long the clients wait for an answer. It is the same for every
-// duration, for a busy machine needs it.
-const timeout = 250 * time.Millisecond
+// timeout is how long the clients wait for an answer, which takes usual. Both are the
+// same for every duration, for a busy machine needs the time between them.
+const (
+	timeout = 500 * time.Millisecond
+	usual   = 200 * time.Millisecond
+)
 
 const (
 	minTotal, maxTotal = 6 * time.Second, 5 * time.Minute

@@ -23,6 +23,22 @@ func (s *screen) summary() {
 		}
 	}
 	s.printf("\n")
+	if s.load.reached() > partial {
+		s.left()
+	}
+}
+
+// left prints what was left of the backend while one of its nodes was.
+func (s *screen) left() {
+	s.printf("What each got while one of two nodes refused connections\n")
+	s.printf("  %-4s %-8s %16s %8s %8s\n", "", "", "served", "", "rejected")
+	for i, c := range s.load.clients {
+		n := c.tally.of(partial)
+		s.printf("  %-4s %-8s %16s %8s %8s\n", s.label(i), c.name,
+			fmt.Sprintf("%d of %d", n.ended[served], n.offered), percent(n.ended[served], n.offered),
+			percent(n.ended[rejected], n.offered))
+	}
+	s.printf("\n")
 }
 
 func (s *screen) recovered(c *client) string {

@@ -96,7 +96,7 @@ func (t *tally) recovered() (part float64, ok bool) {
 type recovery [slices]struct{ offered, served uint64 }
 
 const (
-	slices  = 460 // of 50 ms each when the healed phase takes 23 s
+	slices  = 390 // of 50 ms each when the healed phase takes 19.4 s
 	stretch = 20  // so many slices in a row are judged together
 )
 

@@ -50,6 +50,7 @@ func TestDocuments_TheKnobsOfTheAlgorithmAreTheOptionsOfSRE(t *testing.T) {
 		require.Contains(t, ranges, b.Range(), name)
 		cells := strings.Split(row, " | ")
 		byDefault, _, _ := strings.Cut(b.ByDefault(), ",")
+		byDefault = strings.ReplaceAll(strings.TrimPrefix(byDefault, "as "), "sre.", "")
 		require.Equal(t, byDefault, plain(strings.Split(cells[1], ",")[0]), name)
 	}
 }

@@ -24,6 +24,10 @@ var (
 		Option: "sre.WithProbeInterval", What: "time between two probes while the backend is down, in whole milliseconds",
 		Unit: "whole milliseconds", Low: 10 * time.Millisecond, High: time.Minute, Multiple: time.Millisecond, Default: 900 * time.Millisecond,
 	})
+	MaxProbeInterval = add(Of[time.Duration]{
+		Option: "sre.WithMaxProbeInterval", What: "what it grows to in an outage of many minutes, in whole milliseconds, at least `sre.WithProbeInterval`",
+		Unit: "whole milliseconds", Low: 10 * time.Millisecond, High: time.Hour, Multiple: time.Millisecond, Otherwise: "as `sre.WithProbeInterval`",
+	})
 	Window = add(Of[time.Duration]{
 		Option: "sre.WithWindow", What: "length of the window",
 		Unit: "a duration", Low: minBucket, High: day, Default: 3 * time.Second,

@@ -475,7 +475,7 @@ func TestKratos08_StateOutlivesTheHandlerThatKratosWrapsForEachCall(t *testing.T
 			})(ctx, nil)
 			return errors.Is(err, circuitbreaker.ErrNotAllowed)
 		})
-		require.GreaterOrEqual(t, called, 100)
+		require.Greater(t, called, 12, "with fewer failures nothing opens it")
 	})
 }
 

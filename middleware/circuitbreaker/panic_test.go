@@ -187,6 +187,6 @@ func TestPanic_IsAFailureForTheDefaultBreakersToo(t *testing.T) {
 			require.ErrorIs(t, err, circuitbreaker.ErrNotAllowed)
 			return true
 		})
-		require.GreaterOrEqual(t, panics, 100)
+		require.Greater(t, panics, 12, "with fewer failures nothing opens it")
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	aegis "github.com/go-kratos/aegis/circuitbreaker"
@@ -15,6 +16,7 @@ import (
 	"github.com/go-kratos/kratos/v2/middleware"
 	kratoscb "github.com/go-kratos/kratos/v2/middleware/circuitbreaker"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -108,10 +110,44 @@ func TestRejection_KeepsTheNameThatABreakerHas(t *testing.T) {
 	require.Equal(t, "users", rejectionOf(t, opens(t, m, operation)).Name())
 }
 
-func TestRejection_OfAnAdaptiveBreakerSaysSo(t *testing.T) {
-	r := rejectionOf(t, opens(t, circuitbreaker.Client(), operation))
-	require.Equal(t, breaker.ReasonThrottled, r.Reason())
-	require.Zero(t, r.RetryAfter(), "an adaptive breaker rejects for no certain time")
+func TestRejection_OfAnAdaptiveBreakerSaysWhenTheNextProbeIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := circuitbreaker.Client()
+		err := opens(t, m, operation)
+		r := rejectionOf(t, err)
+		require.Equal(t, breaker.ReasonThrottled, r.Reason())
+		left := r.RetryAfter()
+		require.Positive(t, left)
+		require.Less(t, left, time.Second)
+		for _, err := range []error{err, cberrors.NotAllowedWithDetails(r)} {
+			d, ok := cberrors.RetryAfter(err)
+			require.True(t, ok)
+			require.Equal(t, left, d)
+		}
+		require.Equal(t, left, retryInfo(t, cberrors.NotAllowedWithDetails(r)))
+
+		call := func() error {
+			_, err := m(answer(nil, errBackend))(clientContext(t.Context(), operation), nil)
+			return err
+		}
+		time.Sleep(left - 1)
+		require.Equal(t, time.Duration(1), rejectionOf(t, call()).RetryAfter())
+		time.Sleep(time.Nanosecond)
+		require.Same(t, errBackend, call(), "the probe")
+		require.Positive(t, rejectionOf(t, call()).RetryAfter(), "and it is planned when the next one is")
+	})
+}
+
+// retryInfo returns the delay that the gRPC status of err asks for.
+func retryInfo(t *testing.T, err error) time.Duration {
+	t.Helper()
+	for _, d := range status.Convert(err).Details() {
+		if info, ok := d.(*errdetails.RetryInfo); ok {
+			return info.GetRetryDelay().AsDuration()
+		}
+	}
+	t.Fatalf("%v has no RetryInfo", err)
+	return 0
 }
 
 // With Kratos' middleware all callers get one error, and one who changes it

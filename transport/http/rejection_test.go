@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/kratos-breaker/breaker"
 	cberrors "github.com/kratos-breaker/breaker/errors"
+	"github.com/kratos-breaker/breaker/sre"
 	breakerhttp "github.com/kratos-breaker/breaker/transport/http"
 )
 
@@ -80,6 +82,28 @@ func TestWithResponse_AnswersARejectedRequest(t *testing.T) {
 			require.NoError(t, json.Unmarshal(text, got))
 			require.ErrorIs(t, got, cberrors.ErrNotAllowed)
 			require.Equal(t, kratoscb.ErrNotAllowed.Message, got.Message)
+		}
+	})
+}
+
+func TestWithResponse_OfAnAdaptiveBreakerSaysWhenTheNextProbeIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := sre.NewBreaker(sre.WithProbeInterval(20 * time.Second))
+		rt := breakerhttp.NewTransport(fails(errBackend), with(b), breakerhttp.WithResponse())
+		for range 3000 { // an outage of half a minute
+			time.Sleep(10 * time.Millisecond)
+			_, _ = roundTrip(rt, get(t))
+		}
+		for left := range 3 {
+			resp, err := rt.RoundTrip(get(t))
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
+			after, err := strconv.Atoi(resp.Header.Get("Retry-After"))
+			require.NoError(t, err)
+			require.Equal(t, time.Duration(after)*time.Second, (b.Snapshot().RetryAfter + time.Second - 1).Truncate(time.Second), left)
+			require.Positive(t, after)
+			time.Sleep(time.Second)
 		}
 	})
 }

@@ -269,6 +269,7 @@ type Sre struct {
 	Bucket             *int64                 `protobuf:"varint,4,opt,name=bucket,proto3,oneof" json:"bucket,omitempty"`
 	ProbeInterval      *durationpb.Duration   `protobuf:"bytes,5,opt,name=probe_interval,json=probeInterval,proto3" json:"probe_interval,omitempty"`
 	Classic            *bool                  `protobuf:"varint,6,opt,name=classic,proto3,oneof" json:"classic,omitempty"`
+	MaxProbeInterval   *durationpb.Duration   `protobuf:"bytes,7,opt,name=max_probe_interval,json=maxProbeInterval,proto3" json:"max_probe_interval,omitempty"`
 	UnmarkedRejections *bool                  `protobuf:"varint,8,opt,name=unmarked_rejections,json=unmarkedRejections,proto3,oneof" json:"unmarked_rejections,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
@@ -344,6 +345,13 @@ func (x *Sre) GetClassic() bool {
 		return *x.Classic
 	}
 	return false
+}
+
+func (x *Sre) GetMaxProbeInterval() *durationpb.Duration {
+	if x != nil {
+		return x.MaxProbeInterval
+	}
+	return nil
 }
 
 func (x *Sre) GetUnmarkedRejections() bool {
@@ -1085,14 +1093,15 @@ const file_breaker_conf_v1_rules_proto_rawDesc = "" +
 	"_transportB\f\n" +
 	"\n" +
 	"_algorithmB\a\n" +
-	"\x05_mode\"\xf1\x02\n" +
+	"\x05_mode\"\xba\x03\n" +
 	"\x03Sre\x12\x1d\n" +
 	"\asuccess\x18\x01 \x01(\x01H\x00R\asuccess\x88\x01\x01\x12\x1d\n" +
 	"\arequest\x18\x02 \x01(\x03H\x01R\arequest\x88\x01\x01\x121\n" +
 	"\x06window\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x06window\x12\x1b\n" +
 	"\x06bucket\x18\x04 \x01(\x03H\x02R\x06bucket\x88\x01\x01\x12@\n" +
 	"\x0eprobe_interval\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\rprobeInterval\x12\x1d\n" +
-	"\aclassic\x18\x06 \x01(\bH\x03R\aclassic\x88\x01\x01\x124\n" +
+	"\aclassic\x18\x06 \x01(\bH\x03R\aclassic\x88\x01\x01\x12G\n" +
+	"\x12max_probe_interval\x18\a \x01(\v2\x19.google.protobuf.DurationR\x10maxProbeInterval\x124\n" +
 	"\x13unmarked_rejections\x18\b \x01(\bH\x04R\x12unmarkedRejections\x88\x01\x01B\n" +
 	"\n" +
 	"\b_successB\n" +
@@ -1226,29 +1235,30 @@ var file_breaker_conf_v1_rules_proto_depIdxs = []int32{
 	11, // 8: breaker.conf.v1.Rule.classify:type_name -> breaker.conf.v1.Classify
 	14, // 9: breaker.conf.v1.Sre.window:type_name -> google.protobuf.Duration
 	14, // 10: breaker.conf.v1.Sre.probe_interval:type_name -> google.protobuf.Duration
-	5,  // 11: breaker.conf.v1.Circuit.failure_count:type_name -> breaker.conf.v1.FailureCount
-	6,  // 12: breaker.conf.v1.Circuit.failures_in_period:type_name -> breaker.conf.v1.FailuresInPeriod
-	7,  // 13: breaker.conf.v1.Circuit.failure_rate:type_name -> breaker.conf.v1.FailureRate
-	8,  // 14: breaker.conf.v1.Circuit.slow_call_rate:type_name -> breaker.conf.v1.SlowCallRate
-	9,  // 15: breaker.conf.v1.Circuit.probes:type_name -> breaker.conf.v1.Probes
-	14, // 16: breaker.conf.v1.Circuit.probe_lease:type_name -> google.protobuf.Duration
-	14, // 17: breaker.conf.v1.Circuit.delay:type_name -> google.protobuf.Duration
-	10, // 18: breaker.conf.v1.Circuit.backoff:type_name -> breaker.conf.v1.Backoff
-	14, // 19: breaker.conf.v1.Circuit.retry_after:type_name -> google.protobuf.Duration
-	14, // 20: breaker.conf.v1.FailuresInPeriod.period:type_name -> google.protobuf.Duration
-	14, // 21: breaker.conf.v1.FailureRate.period:type_name -> google.protobuf.Duration
-	14, // 22: breaker.conf.v1.SlowCallRate.threshold:type_name -> google.protobuf.Duration
-	14, // 23: breaker.conf.v1.SlowCallRate.period:type_name -> google.protobuf.Duration
-	14, // 24: breaker.conf.v1.Backoff.longest:type_name -> google.protobuf.Duration
-	12, // 25: breaker.conf.v1.Classify.success:type_name -> breaker.conf.v1.Answers
-	12, // 26: breaker.conf.v1.Classify.failure:type_name -> breaker.conf.v1.Answers
-	12, // 27: breaker.conf.v1.Classify.ignored:type_name -> breaker.conf.v1.Answers
-	14, // 28: breaker.conf.v1.Keys.idle:type_name -> google.protobuf.Duration
-	29, // [29:29] is the sub-list for method output_type
-	29, // [29:29] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	14, // 11: breaker.conf.v1.Sre.max_probe_interval:type_name -> google.protobuf.Duration
+	5,  // 12: breaker.conf.v1.Circuit.failure_count:type_name -> breaker.conf.v1.FailureCount
+	6,  // 13: breaker.conf.v1.Circuit.failures_in_period:type_name -> breaker.conf.v1.FailuresInPeriod
+	7,  // 14: breaker.conf.v1.Circuit.failure_rate:type_name -> breaker.conf.v1.FailureRate
+	8,  // 15: breaker.conf.v1.Circuit.slow_call_rate:type_name -> breaker.conf.v1.SlowCallRate
+	9,  // 16: breaker.conf.v1.Circuit.probes:type_name -> breaker.conf.v1.Probes
+	14, // 17: breaker.conf.v1.Circuit.probe_lease:type_name -> google.protobuf.Duration
+	14, // 18: breaker.conf.v1.Circuit.delay:type_name -> google.protobuf.Duration
+	10, // 19: breaker.conf.v1.Circuit.backoff:type_name -> breaker.conf.v1.Backoff
+	14, // 20: breaker.conf.v1.Circuit.retry_after:type_name -> google.protobuf.Duration
+	14, // 21: breaker.conf.v1.FailuresInPeriod.period:type_name -> google.protobuf.Duration
+	14, // 22: breaker.conf.v1.FailureRate.period:type_name -> google.protobuf.Duration
+	14, // 23: breaker.conf.v1.SlowCallRate.threshold:type_name -> google.protobuf.Duration
+	14, // 24: breaker.conf.v1.SlowCallRate.period:type_name -> google.protobuf.Duration
+	14, // 25: breaker.conf.v1.Backoff.longest:type_name -> google.protobuf.Duration
+	12, // 26: breaker.conf.v1.Classify.success:type_name -> breaker.conf.v1.Answers
+	12, // 27: breaker.conf.v1.Classify.failure:type_name -> breaker.conf.v1.Answers
+	12, // 28: breaker.conf.v1.Classify.ignored:type_name -> breaker.conf.v1.Answers
+	14, // 29: breaker.conf.v1.Keys.idle:type_name -> google.protobuf.Duration
+	30, // [30:30] is the sub-list for method output_type
+	30, // [30:30] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_breaker_conf_v1_rules_proto_init() }
