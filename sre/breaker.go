@@ -54,27 +54,24 @@ type Breaker struct {
 func (b *Breaker) decide(permit, marked bool) (by breaker.Settler, counts *ledger.Ledger, err error) {
 	now := b.window.Now()
 	o := b.lazy.peek().overruled.Load()
-	m := o.at(now)
-	if m.is(breaker.ForceOpen) {
-		reject(&o.outside, now, marked)
-		return nil, nil, m.rejection
+	m := o.At(now)
+	if forced, _ := m.Rejection(); forced != nil {
+		reject(&o.Outside, now, marked)
+		return nil, nil, forced
 	}
 	b.rollIfDue(now)
 	by, allowed := b.law.Admit(now, permit)
 	counts = &b.ledger
 	switch {
 	case allowed:
-	case m == nil:
+	case !o.LetsThrough(m):
 		reject(counts, now, marked)
 		err = b.lazy.need().rejected.Load()
 	default: // the mode lets it through
-		if m.is(breaker.DryRun) {
-			o.would.Add(1)
-		}
 		if permit {
 			b.ledger.Overrule()
 		}
-		by, counts = o, &o.outside
+		by, counts = o, &o.Outside
 	}
 	if !allowed && !marked && b.budget.left() { // it was set meanwhile: see assess
 		b.budget.spend(1)
@@ -127,7 +124,7 @@ func (b *Breaker) assess(worthwhile int64) int64 {
 		if !ok {
 			return 0
 		}
-		if n < worthwhile || b.lazy.peek().overruled.Load().at(b.window.Now()).is(breaker.ForceOpen) {
+		if forced, _ := b.lazy.peek().overruled.Load().At(b.window.Now()).Rejection(); forced != nil || n < worthwhile {
 			n = -1
 		}
 		if !b.budget.set(read, n) {

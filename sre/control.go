@@ -1,11 +1,11 @@
 package sre
 
 import (
-	"fmt"
 	"sync"
 	"time"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/internal/mode"
 )
 
 // SetMode sets who decides, until it is called again. It panics if m is none of
@@ -15,39 +15,24 @@ import (
 // with a permit that it would reject is let through, and counts as rejected in
 // the window and by its outcome in the totals. A call that asked with Allow has
 // no identity: it counts by its mark. What ForceOpen rejects is in no window.
-func (b *Breaker) SetMode(m breaker.Mode) { b.setMode("SetMode", m, never) }
+func (b *Breaker) SetMode(m breaker.Mode) {
+	b.setMode(func(of mode.Breaker, now int64) *mode.Setting { return of.Always(now, m) })
+}
 
 // SetModeFor sets who decides for the time d, after which Auto follows. It
 // panics if m is none of the modes or d is not positive.
 func (b *Breaker) SetModeFor(m breaker.Mode, d time.Duration) {
-	if d <= 0 {
-		panic(fmt.Sprintf("sre: SetModeFor(%v, %v): want a duration above 0", m, d))
-	}
-	b.setMode("SetModeFor", m, d)
+	b.setMode(func(of mode.Breaker, now int64) *mode.Setting { return of.For(now, m, d) })
 }
 
-func (b *Breaker) setMode(method string, to breaker.Mode, d time.Duration) {
-	if to > breaker.DryRun {
-		panic(fmt.Sprintf("sre: %s(%v): want Auto, ForceOpen, ForceClosed or DryRun", method, to))
-	}
+func (b *Breaker) setMode(make func(of mode.Breaker, now int64) *mode.Setting) {
+	of := mode.Breaker{Package: "sre", Name: b.lazy.peek().name(), Made: b.window.Time(0)}
+	set := make(of, b.window.Now())
 	s := b.lazy.need()
 	if s.overruled.Load() == nil {
-		s.overruled.CompareAndSwap(nil, &overruled{})
+		s.overruled.CompareAndSwap(nil, new(mode.Switch))
 	}
-	m := &mode{Mode: to, until: never}
-	now := b.window.Now()
-	var end time.Time
-	if int64(d) < never-now {
-		m.until = now + int64(d)
-		end = b.window.Time(m.until)
-	}
-	switch to {
-	case breaker.Auto:
-		m = nil
-	case breaker.ForceOpen:
-		m.rejection = breaker.NewRejectedError(s.name(), breaker.Open, breaker.ReasonForcedOpen, end, nil)
-	}
-	s.overruled.Load().mode.Store(m)
+	s.overruled.Load().Set(set)
 	// With a budget nobody would ask for the mode. The next one is reckoned
 	// after this, and knows it.
 	b.budget.shut()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/internal/mode"
 	"github.com/kratos-breaker/breaker/internal/notify"
 )
 
@@ -17,8 +18,8 @@ type lazyState struct {
 	rejected    atomic.Pointer[breaker.RejectedError] // of every rejection; it has the name
 	events      *notify.Queue[breaker.Event]          // delivered when the call at hand is dealt with, for a listener may panic
 	random      func() float64                        // in [0, 1)
-	overruled   atomic.Pointer[overruled]
-	decision    atomic.Pointer[lockedDecision] // nil until needed
+	overruled   atomic.Pointer[mode.Switch]           // nil until somebody sets a mode
+	decision    atomic.Pointer[lockedDecision]        // nil until needed
 	postponed   atomic.Pointer[options]
 	transitions transitions
 }

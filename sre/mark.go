@@ -39,7 +39,7 @@ func (b *Breaker) MarkFailed() {
 	b.rollIfDue(now)
 	defer b.lazy.peek().events.Deliver()
 	if !b.settings.Load().Unmarked {
-		if o := b.lazy.peek().overruled.Load(); o != nil && b.confirms(&o.outside, now) {
+		if o := b.lazy.peek().overruled.Load(); o != nil && b.confirms(&o.Outside, now) {
 			return
 		}
 		if b.confirms(&b.ledger, now) {

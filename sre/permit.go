@@ -142,8 +142,3 @@ func (s *stamp) Pause(breaker.Ticket) bool {
 }
 
 func (s *stamp) Resume(breaker.Ticket) {}
-
-// Settle takes back the permit of a call that the mode alone let through.
-func (o *overruled) Settle(t breaker.Ticket, outcome breaker.Outcome) {
-	settle(&o.outside, t, outcome)
-}

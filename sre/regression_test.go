@@ -205,3 +205,52 @@ func TestRegression_AClassicBreakerMadeAnAdaptiveLaw(t *testing.T) {
 	require.Equal(t, breaker.Closed, b.Snapshot().State)
 	require.False(t, b.HasGuard())
 }
+
+// Failures in a row were taken for a part of what was before them: after a single success
+// they needed hundreds of failures where no time passes.
+func TestRegression_FailuresAtAFrozenClockDidNotOpenItAfterASuccess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := sre.NewBreaker()
+		done(t, b, breaker.Success)
+		for range 100 {
+			done(t, b, breaker.Failure)
+			if b.Snapshot().State == breaker.Open {
+				return
+			}
+		}
+		require.Fail(t, "100 failures do not open it")
+	})
+}
+
+// A client that is made before a test begins has a breaker with another clock, from
+// which that of the test is decades back. Such a breaker rejected every call.
+func TestRegression_ABreakerOfAnotherClockRejectedEverything(t *testing.T) {
+	b := sre.NewBreaker()
+	synctest.Test(t, func(t *testing.T) {
+		for i := range 1000 {
+			o := breaker.Success
+			if i%5 < 2 {
+				o = breaker.Failure
+			}
+			done(t, b, o)
+			time.Sleep(10 * time.Millisecond)
+		}
+		for b.Snapshot().State == breaker.Closed { // an outage is seen there, and is over
+			done(t, b, breaker.Failure)
+			time.Sleep(time.Millisecond)
+		}
+		require.Eventually(t, func() bool {
+			if p, err := b.Acquire(); err == nil {
+				p.Done(breaker.Success)
+			}
+			return b.Snapshot().State == breaker.Closed
+		}, 20*time.Second, 10*time.Millisecond)
+	})
+}
+
+func done(t *testing.T, b *sre.Breaker, o breaker.Outcome) {
+	t.Helper()
+	p, err := b.Acquire()
+	require.NoError(t, err)
+	p.Done(o)
+}

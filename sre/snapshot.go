@@ -52,17 +52,7 @@ func (b *Breaker) describe(now int64, recent ledger.Counts, p float64, changes u
 	}
 	s.Transitions[breaker.Closed][breaker.Open] = (changes + 1) / 2
 	s.Transitions[breaker.Open][breaker.Closed] = changes / 2
-	if m := b.lazy.peek().overruled.Load().at(now); m != nil {
-		s.Mode = m.Mode
-		if m.until != never {
-			s.ModeUntil = b.window.Time(m.until)
-		}
-		s.RejectRatio = 0
-		if m.Mode == breaker.ForceOpen {
-			s.RejectRatio = 1
-			s.RetryAfter = m.rejection.RetryAfter()
-		}
-	}
+	b.lazy.peek().overruled.Load().At(now).Show(&s, now)
 	return s
 }
 
@@ -100,8 +90,7 @@ func (b *Breaker) record(now int64, p float64, decidedFrom ledger.Counts, cause 
 func (b *Breaker) totals() breaker.Totals {
 	t := b.ledger.Totals()
 	if o := b.lazy.peek().overruled.Load(); o != nil {
-		t = t.Add(o.outside.Totals())
-		t.WouldReject = o.would.Load()
+		return o.Totals(t)
 	}
 	return breaker.Totals(t)
 }
@@ -112,7 +101,7 @@ func (b *Breaker) totals() breaker.Totals {
 func (b *Breaker) Idle() bool {
 	now := b.window.Now()
 	// In this order, or a permit that is settled in between would be in neither.
-	return b.lazy.peek().overruled.Load().at(now) == nil &&
+	return b.lazy.peek().overruled.Load().At(now) == nil &&
 		b.totals().InFlight == 0 && b.window.Counts(now, &b.ledger).Total() == 0 &&
 		!b.law.Status(now, ledger.Counts{}).Busy
 }

@@ -108,8 +108,11 @@ func (w *Switch) Set(s *Setting) { w.set.Store(s) }
 // Last returns the setting that was put in force last, and may have ended.
 func (w *Switch) Last() *Setting { return w.set.Load() }
 
-// At returns the setting in force. It changes nothing.
+// At returns the setting in force. It changes nothing. A nil Switch is in Auto.
 func (w *Switch) At(now int64) *Setting {
+	if w == nil {
+		return nil
+	}
 	if s := w.set.Load(); s != nil && now < s.until {
 		return s
 	}
