@@ -162,9 +162,32 @@ func TestPardon_DoublesUpTo160Seconds(t *testing.T) {
 	}
 }
 
+func TestPardon_LastsEightTimesAsLongAsFindingOutTookButNotForEver(t *testing.T) {
+	for took, want := range map[int64]int64{
+		0:           20 * sec,
+		2500 * ms:   20 * sec,
+		2501 * ms:   20*sec + 8*ms,
+		10 * sec:    80 * sec,
+		20 * sec:    160 * sec,
+		20*sec + ms: 160 * sec,
+	} {
+		l := newLaw()
+		l.try(start, "half of the calls failed")
+		l.pardon(start+took, 0.5)
+		require.Equal(t, want, l.pardoned.last, took)
+		require.Equal(t, start+took+want, l.pardoned.until, took)
+	}
+	l := newLaw()
+	l.pardoned.last = 30 * sec
+	l.try(start, "half of the calls failed")
+	l.pardon(start+7*sec, 0.5)
+	require.Equal(t, 60*sec, l.pardoned.last, "twice the last one is more")
+}
+
 func TestPardon_IsForNothingWorseThanHalfOfWhatWasSeen(t *testing.T) {
 	l := newLaw()
 	require.InDelta(t, 0.6, l.accepts(start), 1e-12)
+	l.try(start, "half of the calls failed")
 	l.pardon(start, 0.5)
 	require.InDelta(t, 0.25, l.accepts(start+20*sec-1), 1e-12)
 	require.InDelta(t, 0.6, l.accepts(start+20*sec), 1e-12)

@@ -58,7 +58,7 @@ func TestDown_BacksOffFromABriefWaitToTheInterval(t *testing.T) {
 	waits := probing(t, fell(100), 10)
 	require.Equal(t, 140*ms, waits[0])
 	for i, got := range waits {
-		want := min(float64(900*ms), float64(140*ms)*math.Pow(1.5, float64(i)))
+		want := min(float64(900*ms), float64(140*ms)*math.Pow(1.4, float64(i)))
 		require.InDelta(t, want, float64(got), 1, i)
 	}
 	require.Equal(t, 900*ms, waits[9])
@@ -74,7 +74,7 @@ func TestDown_AProbeThatIsPendingDelaysTheNextOneToTheInterval(t *testing.T) {
 	c = ask(t, l, now+500*ms)
 	require.Equal(t, now+1400*ms, l.NextProbe())
 	l.Fail(now+501*ms, c, true)
-	require.InDelta(t, now+815*ms, l.NextProbe(), 1, "it is 140·1.5² ms since that probe went out")
+	require.InDelta(t, now+774400*ms/1000, l.NextProbe(), 1, "it is 140·1.4² ms since that probe went out")
 }
 
 func TestDown_AProbeIsOneOfNineCallsUpToEightSeconds(t *testing.T) {
@@ -107,7 +107,7 @@ func TestDown_WaitsVaryBy15Percent(t *testing.T) {
 		c := ask(t, l, now)
 		require.InDelta(t, x.factor*float64(900*ms), l.NextProbe()-now, 1)
 		l.Fail(now, c, true)
-		require.InDelta(t, x.factor*1.5*float64(140*ms), l.NextProbe()-now, 1)
+		require.InDelta(t, x.factor*1.4*float64(140*ms), l.NextProbe()-now, 1)
 	}
 }
 
@@ -159,7 +159,7 @@ func TestDown_AProbeThatWasNotSentIsMadeUpFor(t *testing.T) {
 	require.Equal(t, now+ms, l.NextProbe())
 	require.Zero(t, l.down.failed)
 	l.Fail(now+ms, ask(t, l, now+ms), true)
-	require.InDelta(t, now+211*ms, l.NextProbe(), 1)
+	require.InDelta(t, now+197*ms, l.NextProbe(), 1)
 }
 
 func TestDown_AProbeThatIsIgnoredIsNoCallLessThanNone(t *testing.T) {
@@ -179,7 +179,7 @@ func TestDown_AProbeFailsOnce(t *testing.T) {
 	c := ask(t, l, l.NextProbe())
 	l.Fail(start+150*ms, c, true)
 	require.EqualValues(t, 1, l.down.failed)
-	require.InDelta(t, start+350*ms, l.NextProbe(), 1)
+	require.InDelta(t, start+336*ms, l.NextProbe(), 1)
 }
 
 func TestDown_EndsWithTheSuccessOfAProbe(t *testing.T) {

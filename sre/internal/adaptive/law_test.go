@@ -209,8 +209,10 @@ func TestRejectRatio_TellsWhatCallersMeet(t *testing.T) {
 	l.paced.level = 40 / second
 	require.InDelta(t, 0.6, l.RejectRatio(), 1e-9)
 	l.paced.gain, l.current().high = 2, true
-	require.InDelta(t, 0.2, l.RejectRatio(), 1e-9)
-	l.paced.gain = 2.45
+	require.InDelta(t, 0.6, l.RejectRatio(), 1e-9, "a look is no pace that lasts")
+	l.paced.gain, l.paced.level = growth, 20/second
+	require.InDelta(t, 0.4, l.RejectRatio(), 1e-9, "the pace of a ramp is the higher one")
+	l.paced.level = 33 / second
 	require.InDelta(t, 0.03, l.RejectRatio(), 1e-9)
 	l.asks = 0
 	require.InDelta(t, 0.03, l.RejectRatio(), 1e-9, "nobody knows")

@@ -3,6 +3,7 @@ package adaptive
 import (
 	"math"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -126,45 +127,82 @@ func TestTry_FirstAllCallsGoOut(t *testing.T) {
 	require.False(t, f.l.paced.ramp())
 }
 
-func TestTry_ThePaceIsWhatWasDelivered(t *testing.T) {
-	for n, want := range map[float64]float64{31: math.Inf(1), 32: 10} {
-		l := suspecting()
+func TestTry_AReferenceTakes32CallsAndAsManyAsAreEnough(t *testing.T) {
+	for _, c := range []struct {
+		enough uint64
+		n      float64
+		known  bool
+	}{{1, 31, false}, {1, 32, true}, {32, 32, true}, {33, 32, false}, {100, 99, false}, {100, 100, true}} {
+		l := suspecting(func(s *Settings) { s.Enough = c.enough })
 		l.try(start, "too many failed")
 		require.InDelta(t, 1.16, l.paced.gain, 1e-12)
-		l.paced.free = tally{n: n - 1, ok: 9, done: 10, t: 0.9 * second}
-		l.judge(start+sec, &Cohort{epoch: l.epoch, from: start, to: start + sec/10, asked: 1, sent: 1, failed: 1})
-		require.True(t, l.paced.level*second == want || math.Abs(l.paced.level*second-want) < 1e-9, "%v", l.paced.level*second)
+		l.paced.free = tally{n: c.n - 1, ok: 9, done: 10, t: 0.9 * second}
+		l.judge(start+sec, &Cohort{epoch: l.epoch, from: start, to: start + sec/10, asked: 1, sent: 1, ok: 1, done: 1})
+		require.Equal(t, Paced, l.Phase())
+		p := l.paced
+		if !c.known {
+			require.Equal(t, all, p.level, "%+v", c)
+			require.Zero(t, p.ref)
+			require.Equal(t, tally{c.n, 10, 11, second}, p.free)
+			continue
+		}
+		require.InDelta(t, 11, p.level*second, 1e-9, "%+v: the pace is what was delivered", c)
+		require.Equal(t, tally{c.n, 10, 11, second}, p.ref)
+		require.Zero(t, p.free)
+		require.Zero(t, p.low)
+		require.InDelta(t, 1+1/math.Sqrt(8), p.gain, 1e-12)
+		require.Equal(t, 1, p.wait)
 	}
-	l := suspecting()
-	l.try(start, "too many failed")
-	l.paced.free = tally{n: 100, t: second}
-	l.finish(start)
-	require.InDelta(t, 0.5, l.paced.level*second, 1e-9, "one call in two seconds is the least")
 }
 
-func TestTry_EndsAtTheShareThatIsAccepted(t *testing.T) {
-	for ok, want := range map[float64]Phase{59: Paced, 60: Calm} {
+func TestFloor_IsOneCallInTwoSecondsOr3PercentOfThoseThatAreAskedFor(t *testing.T) {
+	for asks, want := range map[float64]float64{0: 0.5, 16: 0.5, 17: 0.51, 100: 3, 10000: 300} {
 		l := suspecting()
 		l.try(start, "too many failed")
-		l.paced.free = tally{n: 100, ok: ok, t: second}
-		l.finish(start + longest)
-		require.Equal(t, want, l.Phase())
+		l.asks = asks / second
+		l.paced.free = tally{n: 100, ok: 0, t: second}
+		l.finish(start)
+		require.InDelta(t, want, l.paced.level*second, 1e-9, "after a reference")
+		l.settle()
+		require.InDelta(t, want, l.paced.level*second, 1e-9, "after a hold of which nothing came")
+	}
+}
+
+func TestTry_EndsAfterTwoSecondsAtTheShareThatIsAccepted(t *testing.T) {
+	for _, c := range []struct {
+		n, ok, t float64
+		want     Phase
+	}{
+		{100, 59, 2, Paced},
+		{100, 60, 2, Calm},
+		{100, 60, 1.999, Paced},
+		{19, 0, 3, Paced}, // so few calls tell nothing yet
+	} {
+		l := suspecting()
+		l.try(start, "too many failed")
+		l.paced.free = tally{n: c.n, ok: c.ok, t: c.t * second}
+		l.finish(start + ms)
+		require.Equal(t, c.want, l.Phase(), "%+v", c)
+		if c.want == Paced {
+			require.Equal(t, c.n < 32 || c.ok == 60, l.paced.level == all, "%+v", c)
+		}
 	}
 	l := suspecting()
 	l.pardoned = pardon{until: start + 2*longest, ratio: 0.5}
 	l.try(start, "too many failed")
-	l.paced.free = tally{n: 100, ok: 25, t: second}
+	l.paced.free = tally{n: 100, ok: 25, t: 2 * second}
 	l.finish(start + longest)
 	require.Equal(t, Calm, l.Phase(), "that is what was pardoned")
 }
 
-func TestTry_EndsWhenCallsSucceedAgain(t *testing.T) {
+func TestTry_EndsAfterTwoSecondsIfCallsSucceedAfterAll(t *testing.T) {
 	f := inTry(t, 200)
 	w := f.during(10*sec, always)
 	require.Equal(t, w.asked, w.sent)
 	require.Equal(t, Calm, f.l.Phase())
-	require.Equal(t, "calls succeed again", f.l.Cause())
-	require.Less(t, f.now-start, sec)
+	require.Equal(t, "nothing is rejected any more", f.l.Cause())
+	require.GreaterOrEqual(t, f.now-start, 2*sec)
+	require.Less(t, f.now-start, 2500*ms)
 }
 
 func TestTry_EndsWithAPardonIfAPartIsBroken(t *testing.T) {
@@ -174,7 +212,7 @@ func TestTry_EndsWithAPardonIfAPartIsBroken(t *testing.T) {
 		require.Equal(t, Calm, f.l.Phase(), rate)
 		require.Equal(t, "fewer calls do not help", f.l.Cause())
 		require.Less(t, f.now-start, 10*sec)
-		require.Equal(t, 20*sec, f.l.pardoned.last)
+		require.Equal(t, max(20*sec, 8*(f.l.since-start)), f.l.pardoned.last)
 		require.InDelta(t, 0.5, f.l.pardoned.ratio, 0.15)
 	}
 }
@@ -306,23 +344,30 @@ func TestRound_LastsAsLongAsACallButNoBurst(t *testing.T) {
 }
 
 func TestIsFull_ACohortTellsEnoughAfterARoundWithCalls(t *testing.T) {
+	slow := float64(100 * ms)
 	for name, c := range map[string]struct {
-		p    paced
-		c    Cohort
-		age  int64
-		want bool
+		p     paced
+		c     Cohort
+		age   int64
+		usual float64
+		want  bool
 	}{
-		"two seconds are enough":        {paced{level: all}, Cohort{}, 2 * sec, true},
-		"less without a call are not":   {paced{gain: growth}, Cohort{}, 2*sec - 1, false},
-		"nor less than a round":         {paced{gain: growth}, Cohort{sent: 1}, 35*ms - 1, false},
-		"a round of a ramp":             {paced{level: 30 / second, gain: growth}, Cohort{sent: 1, high: true}, 35 * ms, true},
-		"a hold takes eight calls":      {paced{level: 80 / second}, Cohort{sent: 1}, 100 * ms, true},
-		"not seven":                     {paced{level: 80 / second}, Cohort{sent: 8}, 99 * ms, false},
-		"a try takes 32 that are asked": {paced{level: all}, Cohort{asked: 32, sent: 1}, 35 * ms, true},
-		"and not 31":                    {paced{level: all}, Cohort{asked: 31, sent: 31}, sec, false},
+		"two seconds are enough":          {paced{level: all}, Cohort{}, 2 * sec, 0, true},
+		"less without a call are not":     {paced{gain: growth}, Cohort{}, 2*sec - 1, 0, false},
+		"nor less than a round":           {paced{gain: growth}, Cohort{sent: 1}, 35*ms - 1, 0, false},
+		"a round of a ramp":               {paced{level: 30 / second, gain: growth}, Cohort{sent: 1, high: true}, 35 * ms, 0, true},
+		"a ramp waits for no call to end": {paced{level: 30 / second, gain: growth}, Cohort{sent: 1, high: true}, 35 * ms, slow, true},
+		"but for three calls":             {paced{level: 28 / second, gain: growth}, Cohort{sent: 1, high: true}, 35 * ms, slow, false},
+		"a hold lasts as long as a call":  {paced{level: 1000 / second}, Cohort{sent: 9}, 100 * ms, slow, true},
+		"and not less":                    {paced{level: 1000 / second}, Cohort{sent: 9}, 100*ms - 1, slow, false},
+		"a hold takes eight calls":        {paced{level: 80 / second}, Cohort{sent: 1}, 100 * ms, 0, true},
+		"not seven":                       {paced{level: 80 / second}, Cohort{sent: 8}, 99 * ms, 0, false},
+		"a try takes 32 that are asked":   {paced{level: all}, Cohort{asked: 32, sent: 1}, 35 * ms, 0, true},
+		"and not 31":                      {paced{level: all}, Cohort{asked: 31, sent: 31}, sec, 0, false},
 	} {
 		l := suspecting()
 		l.pace(start, &c.p, "put into a pace")
+		l.usual = c.usual
 		require.Equal(t, c.want, l.isFull(&c.c, c.age), name)
 	}
 }
@@ -468,14 +513,32 @@ func TestHold_SettlesAtWhatTheBackendDelivers(t *testing.T) {
 	}
 }
 
-func TestHold_RisesWhenTheBackendCanDoMore(t *testing.T) {
+func TestHold_MoreIsServedWhenTheBackendCanDoMore(t *testing.T) {
+	for seed := range uint64(4) {
+		s := newPageTraffic(seed, 1000)
+		s.run(20*time.Second, nil)
+		s.backend = pageLimited(100, 10)
+		s.run(20*time.Second, nil)
+		require.Equal(t, Paced, s.law.Phase())
+		s.backend = pageLimited(400, 40)
+		s.run(10*time.Second, nil)
+		s.clear()
+		s.run(10*time.Second, nil)
+		require.GreaterOrEqual(t, s.served, 3400, "seed %d", seed)
+	}
+}
+
+func TestHold_WithoutAReferenceRisesUntilAllCallsGoOut(t *testing.T) {
 	f := inTry(t, 1000)
 	f.during(10*sec, capacity(100))
 	require.Equal(t, Paced, f.l.Phase())
-	up := capacity(400)
-	f.during(10*sec, up)
-	w := f.during(10*sec, up)
-	require.GreaterOrEqual(t, w.perSecond(w.ok), 340.0)
+	f.l.paced.ref = tally{}
+	f.during(sec, always)
+	w := f.during(sec, always)
+	require.GreaterOrEqual(t, float64(w.sent), 0.95*float64(w.asked))
+	f.during(10*sec, always)
+	require.Equal(t, Calm, f.l.Phase())
+	require.Equal(t, "nothing is rejected any more", f.l.Cause())
 }
 
 func TestHold_FallsWhenTheBackendCanDoLess(t *testing.T) {
@@ -528,53 +591,119 @@ func TestJudge_LearnsFromWhatSucceeds(t *testing.T) {
 	require.InDelta(t, 0.75, l.ratio, 1e-12, "it may be down")
 }
 
-func TestJudge_NothingIsRejectedAnyMoreForTwoSeconds(t *testing.T) {
+// lasting is a cohort that began at start and lasted for so long.
+func lasting(d int64, asked, sent, ok float64) *Cohort {
+	c := judged(asked, sent, ok)
+	c.to = c.from + d
+	return c
+}
+
+func TestJudge_TwoSecondsOfCohortsOfWhichNothingIsRejectedEndThePace(t *testing.T) {
 	for name, c := range map[string]struct {
 		sent, ok float64
 		last     int64
 		phase    Phase
-		cause    string
+		level    float64 // of a pace
 	}{
-		"too soon":          {100, 100, 2*sec - 1, Paced, "put into a pace"},
-		"it ends":           {100, 100, 2 * sec, Calm, "nothing is rejected any more"},
-		"one in eight is":   {87, 87, 2 * sec, Paced, "put into a pace"},
-		"seven of eight go": {87.5, 87.5, 2 * sec, Calm, "nothing is rejected any more"},
-		"too many fail":     {100, 59, 2 * sec, Paced, "put into a pace"},
-		"as many as may":    {100, 60, 2 * sec, Calm, "nothing is rejected any more"},
+		"too soon":          {100, 100, sec - 1, Paced, 100},
+		"it ends":           {100, 100, sec, Calm, 0},
+		"one in eight is":   {87, 87, sec, Paced, 100},
+		"seven of eight go": {87.5, 87.5, sec, Calm, 0},
+		"too many fail":     {100, 59, sec, Paced, 59},
+		"as many as may":    {100, 60, sec, Calm, 0},
 	} {
 		l := pacing()
-		before := l.epoch
-		l.judge(start+100*ms, judged(100, c.sent, c.ok))
-		l.judge(start+c.last, judged(100, c.sent, c.ok))
+		epoch := l.epoch
+		l.judge(start+sec, lasting(sec, 100, c.sent, c.ok))
+		l.judge(start+2*sec, lasting(c.last, 100, c.sent, c.ok))
 		require.Equal(t, c.phase, l.Phase(), name)
-		require.Equal(t, c.cause, l.Cause(), name)
-		if name == "too many fail" {
-			require.Greater(t, l.epoch, before)
-			require.Equal(t, all, l.paced.level, "it is tried once more whether fewer calls help")
+		if c.phase == Calm {
+			require.Equal(t, "nothing is rejected any more", l.Cause(), name)
+			continue
 		}
+		require.Equal(t, epoch, l.epoch, name)
+		if c.level == 59 {
+			require.InDelta(t, 0.59, l.paced.ref.ratio(), 1e-9, "it is compared with that whether fewer calls help")
+			c.level = max(59, nothing*4000)
+		}
+		require.InDelta(t, c.level, l.paced.level*second, 1e-9, name)
 	}
 	l := pacing()
-	l.judge(start+2*sec, judged(10, 9, 0))
+	l.judge(start+2*sec, lasting(2*sec, 10, 9, 1))
 	require.Equal(t, Calm, l.Phase(), "so few calls are no trouble")
 	l = pacing()
-	l.judge(start+2*sec, judged(20, 20, 0))
-	require.Equal(t, all, l.paced.level)
+	l.judge(start+2*sec, lasting(2*sec, 20, 20, 1))
+	require.Equal(t, Paced, l.Phase(), "they are as many as are enough")
 	l = pacing()
 	l.judge(start+sec, judged(100, 100, 100))
 	l.judge(start+sec, judged(100, 50, 50))
 	require.Zero(t, l.paced.free, "a rejection begins the time anew")
 }
 
+func TestJudge_ACohortWithoutASuccessDecidesNothing(t *testing.T) {
+	l := pacing()
+	l.paced.free = tally{n: 100, ok: 10, t: 3 * second}
+	l.judge(start+sec, judged(20, 20, 0))
+	require.Equal(t, tally{120, 10, 0, 3.1 * second}, l.paced.free, "it counts for later")
+	require.Zero(t, l.paced.ref, "and begins no hold")
+	require.EqualValues(t, 20, l.barren, "whether it is an outage is told by this")
+
+	for name, p := range map[string]paced{
+		"settles no hold":   {lean: 5},
+		"rises not":         {lean: -5},
+		"settles no ramp":   {gain: growth, low: tally{n: 100, ok: 90, t: second}, lean: 5},
+		"pardons not":       {ref: tally{n: 200, ok: 100, t: second}, low: tally{n: 200, ok: 100, t: 2 * second}},
+		"drops no evidence": {ref: tally{n: 200, ok: 100, t: second}, low: tally{n: 200, ok: 200, t: 2 * second}},
+	} {
+		l := weighing(p)
+		was := *l.paced
+		l.weigh(start, p.gain == growth, tally{n: 2, t: second / 50})
+		require.Equal(t, Paced, l.Phase(), name)
+		require.Equal(t, was.ref, l.paced.ref, name)
+		require.InDelta(t, 100, l.paced.level*second, 1e-9, name)
+		require.InDelta(t, was.gain, l.paced.gain, 0, name)
+		require.Equal(t, was.rests, l.paced.rests, name)
+		l = weighing(p)
+		l.weigh(start, p.gain == growth, tally{n: 2, ok: 1, t: second / 50})
+		if l.phase == Paced {
+			require.NotEqual(t, [4]float64{was.ref.n, 100 / second, was.gain, float64(was.rests)},
+				[4]float64{l.paced.ref.n, l.paced.level, l.paced.gain, float64(l.paced.rests)}, "%s: one success is enough", name)
+		}
+	}
+}
+
+// A client of 300 calls a second stayed at one call in two seconds for 50 s.
+func TestRegression_AnOutageThatBeganWithinARampBecameAHold(t *testing.T) {
+	for _, after := range []int64{100 * ms, 150 * ms, 200 * ms, 250 * ms, 300 * ms, 400 * ms} {
+		f := inRamp(t, 300)
+		f.during(after, always)
+		from := f.now
+		for f.l.Phase() == Paced && f.now < from+5*sec {
+			f.during(10*ms, never)
+			require.True(t, f.l.Phase() == Down || f.l.paced.level > 10/second, after/ms)
+		}
+		require.Equal(t, Down, f.l.Phase(), after/ms)
+		require.Less(t, f.now-from, sec)
+		from = f.now
+		for f.l.Phase() == Down && f.now < from+5*sec {
+			f.during(10*ms, always)
+		}
+		f.during(sec, always)
+		w := f.during(sec, always)
+		require.GreaterOrEqual(t, w.sent, 290, after/ms)
+	}
+}
+
 func TestJudge_ARampOfWhichNothingIsRejectedIsNotCompared(t *testing.T) {
 	for pace, want := range map[float64]float64{11.6: 0, 11.7: 1} { // calls in 100 ms, at 100 a second before
 		l := pacing()
 		l.paced.gain, l.paced.low = growth, tally{n: 100, ok: 90, done: 90, t: second}
-		l.judge(start+sec, judged(pace, pace, 0))
+		l.judge(start+sec, judged(pace, pace, 1))
 		require.Equal(t, want > 0, !l.paced.ramp(), pace)
 	}
 	l := pacing()
 	l.paced.gain, l.paced.low = growth, tally{n: 100, ok: 90, done: 90, t: 1.1 * second}
-	l.judge(start+sec, judged(12, 10, 0))
+	l.judge(start+sec, judged(12, 10, 1))
 	require.False(t, l.paced.ramp(), "it was limited")
 }
 
@@ -633,25 +762,59 @@ func TestWeigh_TheGainOfALookGrowsUpToTwo(t *testing.T) {
 	require.InDelta(t, growth, l.paced.gain, 0, "not in a ramp")
 }
 
-func TestWeigh_EachPaceIsComparedWithTheOther(t *testing.T) {
-	low, high := tally{n: 80, ok: 80, done: 80, t: second}, tally{n: 160, ok: 80, done: 80, t: second}
+func TestWeigh_AHoldComparesAllThatIsKnownOfTheSlowerPaceWithTheFasterOne(t *testing.T) {
+	// Too alike to decide anything.
+	low, high := tally{n: 80, ok: 80, done: 80, t: second}, tally{n: 96, ok: 88, done: 88, t: second}
 	n := tally{n: 1, ok: 1, done: 1, t: second / 128}
-	l := weighing(paced{low: low, high: high})
+	l := weighing(paced{low: low, high: high, lean: 99})
 	l.weigh(start, true, n)
-	require.InDelta(t, odds(low, n), l.paced.lean, 1e-12)
-	require.Equal(t, tally{141, 71, 71, 0.875*second + second/128}, l.paced.high)
+	require.Equal(t, tally{85, 78, 78, 0.875*second + second/128}, l.paced.high)
 	require.Equal(t, low, l.paced.low)
+	require.InDelta(t, odds(low, l.paced.high), l.paced.lean, 1e-12, "not a sum with what was before")
 	l = weighing(paced{low: low, high: high})
 	l.weigh(start, false, n)
-	require.InDelta(t, odds(high, n), l.paced.lean, 1e-12)
 	require.Equal(t, tally{71, 71, 71, 0.875*second + second/128}, l.paced.low)
-	l = weighing(paced{low: low, high: high, gain: growth})
-	l.weigh(start, true, n)
-	require.InDelta(t, odds(low, n), l.paced.lean, 1e-12, "a ramp has only one")
-	require.Equal(t, high, l.paced.high)
+	require.InDelta(t, odds(l.paced.low, high), l.paced.lean, 1e-12)
+	require.NotZero(t, l.paced.lean)
+	l = weighing(paced{low: high, high: low})
+	l.weigh(start, false, n)
+	require.InDelta(t, odds(low, l.paced.low), l.paced.lean, 1e-12, "by what went out, for callers need not use the pace")
 	l = weighing(paced{})
 	l.weigh(start, true, n)
 	require.Zero(t, l.paced.lean, "with nothing there is no comparison")
+}
+
+func TestWeigh_ARampAddsUpWhatEachCohortTellsBesideThoseBefore(t *testing.T) {
+	low, high := tally{n: 80, ok: 80, done: 80, t: second}, tally{n: 160, ok: 80, done: 80, t: second}
+	n := tally{n: 1, ok: 1, done: 1, t: second / 128}
+	l := weighing(paced{low: low, high: high, gain: growth, lean: 0.25})
+	l.weigh(start, true, n)
+	require.InDelta(t, 0.25+odds(low, n), l.paced.lean, 1e-12)
+	require.Equal(t, tally{71, 71, 71, 0.875*second + second/128}, l.paced.low)
+	require.Equal(t, high, l.paced.high, "it has only one")
+	l = weighing(paced{gain: growth})
+	l.weigh(start, true, n)
+	require.Zero(t, l.paced.lean, "the first one is compared with nothing")
+}
+
+func TestHold_ALookLetsThroughOneStandardDeviationMore(t *testing.T) {
+	for _, c := range []struct{ rate, usual, want float64 }{
+		{0.5, 0, 8}, // calls of a cohort at the lower pace
+		{100, 35, 8},
+		{400, 35, 14},
+		{400, 100, 40},
+		{10000, 1000, 1400},
+	} {
+		l := weighing(paced{level: c.rate / second, lean: 3, loose: true, high: tally{n: 1, t: 1}})
+		l.usual = c.usual * float64(ms)
+		known := tally{n: 5, ok: 5, t: second}
+		l.hold(known)
+		require.InDelta(t, 1+1/math.Sqrt(c.want), l.paced.gain, 1e-9, "%+v", c)
+		require.Equal(t, known, l.paced.low)
+		require.Zero(t, l.paced.high)
+		require.Zero(t, l.paced.lean)
+		require.False(t, l.paced.loose)
+	}
 }
 
 func TestWeigh_ARampKeepsUpWithWhatWentOut(t *testing.T) {
@@ -707,9 +870,9 @@ func TestSettle_KeepsToWhatIsDelivered(t *testing.T) {
 		"a ramp":                          {paced{low: good, gain: growth}, 87, tally{}, good},
 		"a ramp of which little is known": {paced{low: tally{n: 31, ok: 31, t: second}, gain: growth}, 31, tally{}, tally{}},
 		"a ramp of which enough is":       {paced{low: tally{n: 32, ok: 32, t: second}, gain: growth}, 32, tally{}, tally{n: 32, ok: 32, t: second}},
-		"nothing":                         {paced{}, 0.5, tally{}, tally{}},
+		"nothing":                         {paced{}, 3, tally{}, tally{}}, // 3 % of 100 calls a second
 	} {
-		c.p.lean, c.p.gain = 5, 1.9
+		c.p.lean, c.p.gain = 5, max(c.p.gain, 1.9)
 		l := weighing(c.p)
 		l.settle()
 		p := l.paced
@@ -718,11 +881,11 @@ func TestSettle_KeepsToWhatIsDelivered(t *testing.T) {
 		require.Equal(t, c.ref, p.ref, name)
 		require.Zero(t, p.high, name)
 		require.Zero(t, p.lean, name)
-		require.InDelta(t, 1.16, p.gain, 1e-12, name)
+		require.InDelta(t, 1+1/math.Sqrt(8), p.gain, 1e-12, name)
 		require.False(t, p.ramp(), name)
 	}
 	l := weighing(paced{})
-	for _, want := range []int{2, 4, 8, 8} {
+	for _, want := range []int{2, 4, 4} {
 		l.settle()
 		require.Equal(t, want, l.paced.rests, "looks become rarer")
 	}

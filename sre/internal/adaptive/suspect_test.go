@@ -182,6 +182,48 @@ func TestStall_RejectsAtMost280MsOfTraffic(t *testing.T) {
 	}
 }
 
+func TestStall_IsAnOutageOnceTheTriedCallIsOverdueThoughItsRejectionsAreUsedUp(t *testing.T) {
+	l := stalled(100, 10*ms)
+	ask(t, l, start)
+	l.suspect.spare = 0
+	ask(t, l, start+140*ms)
+	require.Equal(t, Suspect, l.Phase(), "all calls go out until then")
+	require.Len(t, l.cohorts, 1, "in one cohort")
+	_, allowed := l.Ask(start + 140*ms + 1)
+	require.False(t, allowed)
+	require.Equal(t, Down, l.Phase())
+}
+
+// Four workers call again 10 ms after their last call ended or was rejected. Three
+// of them soon use up what a stall may reject, and hang as the first one does.
+func TestRegression_WorkersWhoUsedUpTheRejectionsOfAStallWereNeverFreed(t *testing.T) {
+	l := stalled(36, 100*ms) // four workers, a call each in 110 ms
+	const timeout = 2 * sec
+	calls, rejected := 0, 0
+	var stamps [4]*Cohort
+	var next, ends [4]int64 // when a worker calls again, and when its call ends
+	for now := start; now < start+10*sec; now += ms {
+		for w := range stamps {
+			switch {
+			case stamps[w] != nil && now >= start+ends[w]:
+				l.Fail(now, stamps[w], true)
+				stamps[w], next[w] = nil, now-start+10*ms
+			case stamps[w] == nil && now >= start+next[w]:
+				c, allowed := l.Ask(now)
+				if next[w] = now - start + 10*ms; !allowed {
+					rejected++
+					continue
+				}
+				calls++
+				stamps[w], ends[w] = c, now-start+timeout
+			}
+		}
+	}
+	require.Equal(t, Down, l.Phase())
+	require.LessOrEqual(t, calls, 4+12, "each of them hangs once, and then a probe in 0.9 s does")
+	require.Greater(t, rejected, 1000)
+}
+
 func TestStall_NeedsASilenceAndThreeFailures(t *testing.T) {
 	s := healthy(100)
 	s.Silence = 500 * ms
