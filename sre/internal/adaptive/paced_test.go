@@ -674,23 +674,26 @@ func TestJudge_ACohortWithoutASuccessDecidesNothing(t *testing.T) {
 
 // A client of 300 calls a second stayed at one call in two seconds for 50 s.
 func TestRegression_AnOutageThatBeganWithinARampBecameAHold(t *testing.T) {
-	for _, after := range []int64{100 * ms, 150 * ms, 200 * ms, 250 * ms, 300 * ms, 400 * ms} {
-		f := inRamp(t, 300)
-		f.during(after, always)
-		from := f.now
-		for f.l.Phase() == Paced && f.now < from+5*sec {
-			f.during(10*ms, never)
-			require.True(t, f.l.Phase() == Down || f.l.paced.level > 10/second, after/ms)
+	for _, takes := range []int64{2 * ms, 20 * ms} {
+		for after := 10 * ms; after < 500*ms; after += 10 * ms {
+			f := inRamp(t, 300)
+			f.takes = takes
+			least := f.l.paced.level
+			f.during(after, always)
+			from := f.now
+			for f.l.Phase() == Paced && f.now < from+5*sec {
+				f.during(10*ms, never)
+				require.True(t, f.l.Phase() == Down || f.l.paced.level >= least, after/ms)
+			}
+			require.Equal(t, Down, f.l.Phase(), after/ms)
+			require.Less(t, f.now-from, 300*ms, after/ms)
+			for f.l.Phase() == Down && f.now < from+5*sec {
+				f.during(10*ms, always)
+			}
+			f.during(sec, always)
+			w := f.during(sec, always)
+			require.GreaterOrEqual(t, w.sent, 290, after/ms)
 		}
-		require.Equal(t, Down, f.l.Phase(), after/ms)
-		require.Less(t, f.now-from, sec)
-		from = f.now
-		for f.l.Phase() == Down && f.now < from+5*sec {
-			f.during(10*ms, always)
-		}
-		f.during(sec, always)
-		w := f.during(sec, always)
-		require.GreaterOrEqual(t, w.sent, 290, after/ms)
 	}
 }
 
