@@ -396,19 +396,21 @@ func TestAlgorithm_TheNumbersOfThePhasesFollowFromTheConstants(t *testing.T) {
 	says("After %d ms without a word, in which %v calls should", brief/ms, coincidence)
 	says("nothing has succeeded for %v usual latencies, and then 3 calls fail", tardy)
 	says("The law tries %d call, and rejects at most %v s of traffic", stallTries, stallCost/float64(sec))
-	says("The first one follows after %d ms. The wait grows by a half with each", brief/ms)
-	require.InDelta(t, 1.5, backoff, 0)
+	says("The first one follows after %d ms. The wait grows by %.0f %% with each", brief/ms, 100*(backoff-1))
 	says("Each wait varies by %.0f %% either way. One call of %v is a probe at most, but a quiet client probes every %d s", 100*jitter, share, seldom/sec)
 	says("After an outage of %d s the wait grows on", forget/sec)
 
 	says("until %v of them are judged", memory)
-	says("The first look is %v times as fast", gentle)
-	says("up to %v times. While looks do not help, the cohorts between two of them double, up to %d, but none is more than %d s away", plenty, few, seldom/sec)
+	says("1 + 1/√n times as many if a cohort has n calls, which are %d at least", few)
+	says("bolder by %v, up to %v times. While looks do not help, the cohorts between two of them double, up to %d, but no look is more than %d s away",
+		gentle, plenty, few/2, seldom/sec)
+	says("If %v of its calls are known, they are the reference of that hold", memory)
 	says("With a gain of %v it is a ramp", growth)
 	says("goes out at %v times the pace at which", growth)
 	says("for %d s such failures are no trouble, unless the success ratio falls to half", pardonFor/sec)
-	says("The next pardons double, up to %d s", few*pardonFor/sec)
-	says("when nothing was rejected for %d s", longest/sec)
+	says("The next pardons double, up to %d s, and each one lasts at least %d times as long", few*pardonFor/sec, few)
+	says("in which %d of %d calls went out. Once these cohorts have lasted for %d s", few-1, few, longest/sec)
+	require.InDelta(t, float64(few-1)/few, most, 0)
 	says("After %d s without a call, or two probe intervals", forget/sec)
 }
 
@@ -425,6 +427,7 @@ func TestAlgorithm_TheNumbersOfTheMathsFollowFromTheConstants(t *testing.T) {
 	shortest := l.round()
 	l.usual = float64(sec)
 	says("between %d and %d ms, and for %d calls, but %d s at most", shortest/ms, l.round()/ms, few, longest/sec)
+	says("In a ramp %d ms and %v calls are enough", shortest/ms, growth)
 	says("after %v usual latencies and %d ms at least", tardy, brief/ms)
 	require.EqualValues(t, tardy*float64(sec), l.overdue())
 	l.usual = 0
@@ -434,10 +437,13 @@ func TestAlgorithm_TheNumbersOfTheMathsFollowFromTheConstants(t *testing.T) {
 	require.InDelta(t, 2.0/3, prior, 0)
 	says("a pending call takes ln(s/%v) away", nothing)
 	says("Both ratios stay %.0f %% away from 0 and 1, so no call counts more than %.1f nats", 100*uncertain, math.Log((1-uncertain)/uncertain))
-	says("Above %.1f nats it settles, below -%.1f it rises", sway, sway/plenty)
+	says("Above %.1f nats the hold settles, below -%.1f it rises", sway, sway/plenty)
 	says("Below -%v they are a pardon, above %v an overload", doubt, doubt)
 
-	says("is that divided by %v until", gentle)
+	says("each cohort leaves %d/%d of it", few-1, few)
+	says("the least one is 1 call in %d s or %.0f %% of the calls", longest/sec, 100*nothing)
+	require.InDelta(t, 1, slowest*float64(longest), 1e-12)
+	says("keeps its pace if 1/%v of its calls succeed", gentle)
 	says("lies %v of the mean time at least", evenly)
 	says("Callers that ask for less than half of the pace")
 	require.InDelta(t, 2, plenty, 0)
@@ -504,8 +510,8 @@ func TestAlgorithm_AnOutageIsSeenAndOverAsSoonAsThePageSays(t *testing.T) {
 	says := pageSays(t)
 	says("| all calls are refused | 10 | the law is down after 3 s |")
 	says("| all calls are refused | 100 | the law is down after 0.3 s |")
-	says("| an outage of 30 s heals | 10 to 1000 | nothing is rejected 1.5 s later |")
-	says("6 probes go out in the first 3 s")
+	says("| an outage of 30 s heals | 10 to 1000 | nothing is rejected 1.2 s later |")
+	says("6 or 7 probes go out in the first 3 s")
 	within := map[float64]time.Duration{10: 3 * time.Second, 100: 300 * time.Millisecond, 1000: 300 * time.Millisecond}
 	for seed := range uint64(pageSeeds) {
 		for rate, limit := range within {
@@ -519,7 +525,8 @@ func TestAlgorithm_AnOutageIsSeenAndOverAsSoonAsThePageSays(t *testing.T) {
 			s.run(30*time.Second, nil)
 			if rate >= 100 { // or the share of probes is what bounds them
 				early := slices.DeleteFunc(slices.Clone(s.probes), func(at int64) bool { return at > fell+3*sec })
-				require.Len(t, early, 6, "%v calls/s, seed %d", rate, seed)
+				require.GreaterOrEqual(t, len(early), 6, "%v calls/s, seed %d", rate, seed)
+				require.LessOrEqual(t, len(early), 7, "%v calls/s, seed %d", rate, seed)
 			}
 			s.backend = pageHealthy
 			healed, last := s.now, s.now
@@ -531,7 +538,7 @@ func TestAlgorithm_AnOutageIsSeenAndOverAsSoonAsThePageSays(t *testing.T) {
 				}
 				return false
 			})
-			require.LessOrEqual(t, time.Duration(last-healed), 1500*time.Millisecond, "%v calls/s, seed %d", rate, seed)
+			require.LessOrEqual(t, time.Duration(last-healed), 1200*time.Millisecond, "%v calls/s, seed %d", rate, seed)
 			require.Equal(t, Calm, s.law.Phase())
 		}
 	}
@@ -546,8 +553,8 @@ func (s *pageTraffic) untilDown() time.Duration {
 
 func TestAlgorithm_AHangIsSeenAsSoonAsThePageSays(t *testing.T) {
 	says := pageSays(t)
-	says("| all calls hang for 1 s | 100 | the law is down after 1.2 s |")
-	says("Calls that time out after 1 s are seen after 1.3 s, calls that never end after 5 s; with permits, both after 1.2 s")
+	says("| all calls hang for 1 s | 100 | the law is down after 1 s |")
+	says("Calls that time out after 1 s are seen after 1.3 s, calls that never end after 5 s; with permits, both after 1 s")
 	for seed := range uint64(pageSeeds) {
 		for _, timeout := range []time.Duration{time.Second, time.Hour} {
 			seen := func(marks bool) time.Duration {
@@ -557,7 +564,7 @@ func TestAlgorithm_AHangIsSeenAsSoonAsThePageSays(t *testing.T) {
 				s.backend = func(int64) (time.Duration, bool) { return timeout, false }
 				return s.untilDown()
 			}
-			require.LessOrEqual(t, seen(false), 1200*time.Millisecond, "seed %d", seed)
+			require.LessOrEqual(t, seen(false), time.Second, "seed %d", seed)
 			if timeout == time.Second {
 				require.LessOrEqual(t, seen(true), 1300*time.Millisecond, "seed %d", seed)
 			} else {
@@ -569,7 +576,7 @@ func TestAlgorithm_AHangIsSeenAsSoonAsThePageSays(t *testing.T) {
 }
 
 func TestAlgorithm_ABrokenPartLosesAsFewCallsAsThePageSays(t *testing.T) {
-	pageSays(t)("| half of the calls are refused, the others take 200 ms as before | 300 | more than 95 %% go out |")
+	pageSays(t)("| half of the calls are refused, the others take 200 ms as before | 300 | more than 97 %% go out |")
 	for seed := range uint64(pageSeeds) {
 		s := newPageTraffic(seed, 300)
 		s.backend = s.partly(1, 200*time.Millisecond)
@@ -577,14 +584,14 @@ func TestAlgorithm_ABrokenPartLosesAsFewCallsAsThePageSays(t *testing.T) {
 		s.clear()
 		s.backend = s.partly(0.5, 200*time.Millisecond)
 		s.run(time.Minute, nil)
-		require.Greater(t, float64(s.sent), 0.95*float64(s.asked), "seed %d", seed)
+		require.Greater(t, float64(s.sent), 0.97*float64(s.asked), "seed %d", seed)
 	}
 }
 
 func TestAlgorithm_AnOverloadedBackendGetsAsMuchAsThePageSays(t *testing.T) {
 	says := pageSays(t)
-	says("| the backend can do 100/s, and 10 at once | 300 | it gets at most 1.3 times that, and serves 95 %% of what it can |")
-	says("serves one call at a time, 10 of 100 calls/s, serves between 65 and 90 %% of what it can")
+	says("| the backend can do 100/s, and 10 at once | 300 | it gets at most 1.25 times that, and serves 98 %% of what it can |")
+	says("serves one call at a time, 10 of 100 calls/s, serves between 65 and 85 %% of what it can")
 	held := func(seed uint64, rate, capacity, burst float64) (sent, served float64) {
 		s := newPageTraffic(seed, rate)
 		s.run(20*time.Second, nil)
@@ -596,16 +603,16 @@ func TestAlgorithm_AnOverloadedBackendGetsAsMuchAsThePageSays(t *testing.T) {
 	}
 	for seed := range uint64(pageSeeds) {
 		sent, served := held(seed, 300, 100, 10)
-		require.Less(t, sent, 1.3, "seed %d", seed)
-		require.Greater(t, served, 0.95, "seed %d", seed)
+		require.Less(t, sent, 1.25, "seed %d", seed)
+		require.Greater(t, served, 0.98, "seed %d", seed)
 		_, served = held(seed, 100, 10, 1)
 		require.Greater(t, served, 0.65, "seed %d", seed)
-		require.Less(t, served, 0.9, "seed %d", seed)
+		require.Less(t, served, 0.85, "seed %d", seed)
 	}
 }
 
 func TestAlgorithm_APauseOfTheProcessCostsAsLittleAsThePageSays(t *testing.T) {
-	pageSays(t)("| the own process stands still for 2 s | 1000 | at most 50 calls are rejected |")
+	pageSays(t)("| the own process stands still for 2 s | 1000 | at most 40 calls are rejected |")
 	for seed := range uint64(pageSeeds) {
 		s := newPageTraffic(seed, 1000)
 		s.run(20*time.Second, nil)
@@ -614,7 +621,7 @@ func TestAlgorithm_APauseOfTheProcessCostsAsLittleAsThePageSays(t *testing.T) {
 		s.breakAll()
 		s.run(5*time.Second, nil)
 		require.Positive(t, s.failed, "seed %d", seed)
-		require.LessOrEqual(t, s.rejected, 50, "seed %d", seed)
+		require.LessOrEqual(t, s.rejected, 40, "seed %d", seed)
 		require.Equal(t, Calm, s.law.Phase())
 	}
 }
@@ -693,7 +700,7 @@ func TestAlgorithm_APartialReturnIsSeenAsLateAsThePageSays(t *testing.T) {
 }
 
 func TestAlgorithm_AQuietClientShedsNothingOfAnOverloadedReturn(t *testing.T) {
-	pageSays(t)("so it sheds nothing. When the backend comes back")
+	pageSays(t)("A client with few calls, 2 per second, sheds nothing of such a return")
 	for seed := range uint64(pageSeeds) {
 		s := newPageTraffic(seed, 2)
 		s.run(time.Minute, nil)
@@ -705,5 +712,53 @@ func TestAlgorithm_AQuietClientShedsNothingOfAnOverloadedReturn(t *testing.T) {
 		s.clear()
 		s.run(time.Minute, nil)
 		require.Zero(t, s.rejected, "seed %d", seed)
+	}
+}
+
+// pageFleet lets clients call at the same backend for so long.
+func pageFleet(clients []*pageTraffic, d time.Duration, backend func(int64) (time.Duration, bool)) (sent int) {
+	for _, s := range clients {
+		s.backend = backend
+		s.clear()
+	}
+	const step = 2 * time.Millisecond
+	for range d / step {
+		for _, s := range clients {
+			s.run(step, nil)
+		}
+	}
+	for _, s := range clients {
+		sent += s.sent
+	}
+	return sent
+}
+
+func TestAlgorithm_AFleetSendsAsMuchToAnOverloadedReturnAsThePageSays(t *testing.T) {
+	pageSays(t)("a fleet of 100 clients of 20 calls/s sends about 2.2 times what the backend can do in the first 5 s")
+	for seed := range uint64(3) {
+		var clients []*pageTraffic
+		for i := range uint64(100) {
+			clients = append(clients, newPageTraffic(1000*seed+i, 20))
+		}
+		pageFleet(clients, 10*time.Second, pageHealthy)
+		pageFleet(clients, 30*time.Second, pageRefused)
+		const capacity = 0.3 * 100 * 20
+		sent := pageFleet(clients, 5*time.Second, pageLimited(capacity, capacity/10))
+		require.InDelta(t, 2.2, float64(sent)/5/capacity, 0.2, "seed %d", seed)
+	}
+}
+
+func TestAlgorithm_AClientLosesAsLittleOfAReturnInPartAsThePageSays(t *testing.T) {
+	pageSays(t)("once a probe has succeeded, it gets more than 90 %% of the good calls")
+	for seed := range uint64(2 * pageSeeds) {
+		s := newPageTraffic(seed, 300)
+		s.run(20*time.Second, nil)
+		s.backend = pageRefused
+		s.run(30*time.Second, nil)
+		s.backend = s.partly(0.5, 20*time.Millisecond)
+		s.run(time.Minute, func() bool { return s.law.Phase() == Paced })
+		s.clear()
+		s.run(15*time.Second, nil)
+		require.Greater(t, float64(s.served), 0.9*0.5*float64(s.asked), "seed %d", seed)
 	}
 }
