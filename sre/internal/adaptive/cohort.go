@@ -81,14 +81,11 @@ func (l *Law) current() *Cohort { return l.cohorts[len(l.cohorts)-1] }
 // with if that is of this phase, nil if it is older, and the oldest one with a call that is
 // pending if the call has no stamp.
 func (l *Law) cohortOf(c *Cohort, stamped bool) *Cohort {
-	if stamped {
-		if c == nil || c.epoch != l.epoch {
-			return nil
-		}
+	if stamped && c != nil && c.epoch == l.epoch {
 		return c
 	}
 	for _, c := range l.cohorts {
-		if c.pending() > 0 {
+		if !stamped && c.pending() > 0 {
 			return c
 		}
 	}

@@ -56,9 +56,7 @@ func (l *Law) probes(now int64) bool {
 		return false
 	}
 	l.begin(now)
-	if len(l.cohorts) > few {
-		l.cohorts = append(l.cohorts[:0], l.cohorts[1:]...)
-	}
+	l.cohorts = l.cohorts[max(0, len(l.cohorts)-few):]
 	// Until it has ended, the next one waits longer.
 	l.down.last, l.down.next = now, now+l.wait(now, true)
 	return true

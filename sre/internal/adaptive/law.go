@@ -194,16 +194,9 @@ func (l *Law) Ask(now int64) (*Cohort, bool) {
 		return nil, true
 	}
 	l.current().asked++
-	allowed := true
-	switch l.phase {
-	case Suspect:
-		allowed = l.suspect.allows(l.current())
-	case Down:
-		allowed = l.probes(now)
-	case Paced:
-		allowed = l.paced.allows(now, l)
-	}
-	if !allowed {
+	if l.phase == Suspect && !l.suspect.allows(l.current()) ||
+		l.phase == Down && !l.probes(now) ||
+		l.phase == Paced && !l.paced.allows(now, l) {
 		return nil, false
 	}
 	l.current().sent++
@@ -238,12 +231,10 @@ func (l *Law) NextProbe() int64 {
 // RejectRatio returns the share of the calls that is rejected.
 func (l *Law) RejectRatio() float64 {
 	switch {
-	case l.phase == Down:
-		return 1
-	case l.phase == Suspect && l.suspect.spare >= 1:
+	case l.phase == Down, l.phase == Suspect && l.suspect.spare >= 1:
 		return 1
 	case l.phase == Paced:
-		return max(nothing, 1-l.paced.steady()/l.asks)
+		return max(nothing, 1-l.paced.at(l.paced.ramp())/l.asks) // looks apart
 	}
 	return 0
 }
@@ -259,7 +250,6 @@ func (l *Law) Succeed(now int64, stamp *Cohort, stamped bool) {
 		return
 	}
 	c.took += float64(now - c.from)
-	l.current().done++
 	c.ok++
 	l.lives(now, c)
 }
@@ -270,7 +260,6 @@ func (l *Law) Answer(now int64, stamp *Cohort) {
 	l.hear(now)
 	if c := l.cohortOf(stamp, true); c != nil {
 		c.answered++
-		l.current().done++
 		l.lives(now, c)
 	}
 }
@@ -278,6 +267,7 @@ func (l *Law) Answer(now int64, stamp *Cohort) {
 // lives takes in that the backend has answered a call of the cohort c.
 func (l *Law) lives(now int64, c *Cohort) {
 	l.barren, l.alive = 0, now
+	l.current().done++
 	if took := float64(now - c.from); l.usual == 0 || l.phase == Down {
 		l.usual = max(l.usual, took)
 	}
@@ -332,8 +322,7 @@ func (l *Law) test(now int64) {
 		return
 	}
 	nats, failures := l.evidence(now)
-	long := now-l.alive >= brief
-	if nats > coincidence && (long || nats > 7*coincidence) {
+	if nats > coincidence && now-l.alive >= brief || nats > 7*coincidence {
 		l.fall(now, fmt.Sprintf("%.0f failures in a row", failures))
 	}
 }

@@ -38,8 +38,6 @@ const (
 	// So many times the calls that are asked for is no limit, so calls need not be spaced.
 	// The other twos: a look upwards is no bolder, and a share that fell by more is none.
 	plenty = 2.0
-	// One call in 2 s: without any, nothing would be learned.
-	slowest = 1 / float64(longest)
 	// The calls over which what is known is averaged, few enough to follow a backend that
 	// warms up, so many that single failures do not count; and those of a reference.
 	memory = tardy * few
@@ -80,7 +78,7 @@ func (p *paced) allows(now int64, l *Law) bool {
 		p.due = now
 		return true
 	}
-	gap := 1 / p.at(c)
+	gap := 1 / p.at(c.high)
 	// On average in step, but evenly spaced, unless nobody has called for a while.
 	if p.due = max(p.due, now-longest); now-p.due <= int64(plenty*gap) {
 		p.next = max(p.due+int64(gap), now+int64(evenly*gap))
@@ -92,16 +90,13 @@ func (p *paced) allows(now int64, l *Law) bool {
 // ramp reports whether every cohort goes out at the higher pace.
 func (p *paced) ramp() bool { return p.gain == growth }
 
-// at returns the pace of a cohort.
-func (p *paced) at(c *Cohort) float64 {
-	if c.high {
+// at returns the higher or the lower pace.
+func (p *paced) at(high bool) float64 {
+	if high {
 		return p.level * p.gain
 	}
 	return p.level
 }
-
-// steady returns the pace, looks upwards apart.
-func (p *paced) steady() float64 { return p.at(&Cohort{high: p.ramp()}) }
 
 // round returns how long a cohort lasts at least: about as long as a call takes, and
 // not so short that it sees only bursts.
@@ -118,9 +113,8 @@ func (l *Law) isFull(c *Cohort, age int64) bool {
 		return false
 	case p.level == all:
 		return c.asked >= memory
-	}
-	if p.ramp() {
-		return float64(age)*p.at(c) >= growth
+	case p.ramp():
+		return float64(age)*p.at(c.high) >= growth
 	}
 	return float64(age)*p.level >= few
 }
@@ -132,8 +126,7 @@ func (l *Law) paces(now int64) {
 	}
 	for l.phase == Paced && len(l.cohorts) > 1 && (l.cohorts[0].pending() == 0 || l.isOverdue(l.cohorts[0], now)) {
 		c := l.cohorts[0]
-		l.cohorts = append(l.cohorts[:0], l.cohorts[1:]...)
-		if c.sent > 0 {
+		if l.cohorts = l.cohorts[1:]; c.sent > 0 {
 			l.judge(now, c)
 		}
 	}
@@ -143,7 +136,7 @@ func (l *Law) paces(now int64) {
 func (l *Law) turn(now int64, c *Cohort) {
 	p, n := l.paced, c.tally(now)
 	p.peak = max(p.peak*most, n.done/n.t)
-	p.loose = p.level < all && l.asks*plenty < p.at(c)
+	p.loose = p.level < all && l.asks*plenty < p.at(c.high)
 	if p.ramp() && p.lean <= 0 {
 		// As in TCP, what has arrived sets the clock; one of them may be luck.
 		p.level = max(p.level, (n.done-1)/n.t)
@@ -153,7 +146,7 @@ func (l *Law) turn(now int64, c *Cohort) {
 		}
 	}
 	high := p.ramp()
-	if !p.ramp() && p.level < all {
+	if !high && p.level < all {
 		if p.wait--; p.wait < 0 || now-p.looked > seldom {
 			high, p.wait, p.looked = true, p.rests, now
 		}
@@ -187,38 +180,14 @@ func (l *Law) judge(now int64, c *Cohort) {
 	}
 }
 
-// weigh compares a cohort with those that went out at the other pace.
+// weigh compares a cohort with others, and decides about the pace.
 func (l *Law) weigh(now int64, high bool, n tally) {
 	p := l.paced
-	switch {
-	case p.ramp():
-		if p.low.n > 0 {
-			p.lean += odds(p.low, n)
-		}
-		p.low.add(n, most)
-	case high:
-		p.high.add(n, most)
-	default:
-		p.low.add(n, most)
-	}
-	if !p.ramp() && p.low.n > 0 && p.high.n > 0 {
-		slow, fast := p.low, p.high
-		if slow.pace() > fast.pace() {
-			slow, fast = fast, slow // callers need not use the pace
-		}
-		p.lean = odds(slow, fast)
-	}
-	switch {
-	case p.ramp() && n.ok < n.n && p.lean <= sway:
-		p.level = max(p.level, n.pace())
-	case high && !p.ramp():
-		p.gain = min(p.gain*gentle, plenty) // the next look goes further
-	}
-	if n.ok == 0 {
+	if p.compare(high, n); n.ok == 0 {
 		return // it may be an outage, which is not for this test to tell
 	}
 	helps := 0.0 // nats by which fewer calls do help, as far as all calls tell
-	if !high && p.ref.n > 0 {
+	if !high {
 		helps = odds(p.ref, p.low)
 	}
 	switch {
@@ -230,6 +199,30 @@ func (l *Law) weigh(now int64, high bool, n tally) {
 		l.settle()
 	case p.lean < -sway/plenty:
 		l.rise()
+	}
+}
+
+// compare takes in a cohort: in a ramp beside those before, in a hold beside those at the
+// other pace.
+func (p *paced) compare(high bool, n tally) {
+	switch {
+	case p.ramp():
+		p.lean += odds(p.low, n)
+		if p.low.add(n, most); n.ok < n.n && p.lean <= sway {
+			p.level = max(p.level, n.pace())
+		}
+		return
+	case high:
+		p.high.add(n, most)
+		p.gain = min(p.gain*gentle, plenty) // the next look goes further
+	default:
+		p.low.add(n, most)
+	}
+	if slow, fast := p.low, p.high; slow.n > 0 && fast.n > 0 {
+		if slow.pace() > fast.pace() {
+			slow, fast = fast, slow // callers need not use the pace
+		}
+		p.lean = odds(slow, fast)
 	}
 }
 
@@ -266,8 +259,9 @@ func (l *Law) rise() {
 	}
 }
 
-// floor returns the least pace, so that something is learned.
-func (l *Law) floor() float64 { return max(slowest, nothing*l.asks) }
+// floor returns the least pace, so that something is learned: one call in 2 s, or 3 % of those
+// that are asked for.
+func (l *Law) floor() float64 { return max(1/float64(longest), nothing*l.asks) }
 
 // finish ends the pacing, for nothing was rejected for a while; or begins to make fewer
 // calls, now that it is known what becomes of all.

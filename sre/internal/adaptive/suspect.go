@@ -16,8 +16,6 @@ type suspect struct {
 }
 
 const (
-	// The calls that are tried in a stall. More would hang, too, if the backend does.
-	stallTries = 1
 	// Ns of traffic, 0.28 s: the most that is rejected in vain if it was our own process
 	// that stood still. More would spare more callers if the backend hangs.
 	stallCost = plenty * float64(brief)
@@ -28,7 +26,7 @@ func (s *suspect) stalls() bool { return s.silent && s.broken >= 3 }
 
 // allows decides about a call that begins with the cohort c.
 func (s *suspect) allows(c *Cohort) bool {
-	if s.spare < 1 || c.sent < stallTries {
+	if s.spare < 1 || c.sent == 0 { // more would hang, too, if the backend does
 		return true
 	}
 	s.spare--
