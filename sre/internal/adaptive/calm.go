@@ -72,7 +72,8 @@ func (l *Law) accepts(now int64) float64 {
 	return l.Accept
 }
 
-// pardon lets all calls through for a while, since fewer do not help.
+// pardon lets all calls through for a while, since fewer do not help. The longer that took to find
+// out, the longer the pardon lasts, so that finding out costs little.
 func (l *Law) pardon(now int64, ratio float64) {
 	p := &l.pardoned
 	p.last = min(max(2*p.last, pardonFor, few*(now-l.since)), few*pardonFor)

@@ -19,8 +19,8 @@ const (
 	// The most between two probes of a quiet client, unless the interval is longer. Without
 	// a call for longer, the outage may be over.
 	seldom = int64(tardy) * longest
-	// Growth from one wait to the next at first, since most outages are short: six probes in
-	// the first 3 s, with the default interval.
+	// Growth from one wait to the next at first, since most outages are short: six or seven
+	// probes in the first 3 s, with the default interval.
 	backoff = 1.4
 )
 

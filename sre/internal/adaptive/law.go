@@ -11,7 +11,7 @@ import (
 // Settings are what the options of a breaker say. Times are in ns.
 type Settings struct {
 	Accept   float64        // success ratio below which there is trouble
-	Enough   uint64         // calls without which there is no trial
+	Enough   uint64         // fewer calls are no trouble
 	Probe    int64          // between two probes
 	MaxProbe int64          // the same, at most
 	Random   func() float64 // in [0, 1)
@@ -87,7 +87,8 @@ const (
 	// or against it by ln(0.97/0.03) = 3.5 nats at most.
 	uncertain = 0.03
 	// The success ratio of a backend that is down: some answers come from a cache, say. The
-	// less, the more a call that is pending counts against an outage.
+	// less, the more a call that is pending counts against an outage. And the least share of the
+	// calls that goes out at any pace.
 	nothing = uncertain
 	// The success ratio if nothing is known: two of three. It is also the most that is
 	// assumed in trouble, so 13 failures in a row (13·ln 3 > 13.8) are the fewest for an outage.
@@ -99,7 +100,8 @@ const (
 	// but here only the mean is known. More see a hang later, fewer mistake a slow call for one.
 	tardy = 4.0
 	// Calls of a cohort at least, and a gain of 1/8 of a mean as in RFC 6298. Fewer calls tell
-	// nothing, more make each answer come later.
+	// nothing, more make each answer come later. A pardon lasts so many times as long as it took to
+	// find out, and so many of the first pardon at most.
 	few = 8
 	// The longest cohort, so that a quiet client learns something; and the time after which a
 	// call is overdue if the latency is not known: about as long as usual timeouts.

@@ -2,17 +2,16 @@ package adaptive
 
 import "math"
 
-// paced is the state of the phase in which calls go out at two paces in turns. What
-// becomes of them at the higher one and at the lower one tells whether more calls
-// help: see [odds].
+// paced is the state of the phase in which calls go out at two paces. What becomes of
+// them at the faster one, beside the slower one, tells whether more calls help: see [odds].
 type paced struct {
 	level float64 // calls per ns at the lower pace; [all] until enough is known
 	gain  float64 // the higher one, in lower ones
 	loose bool    // whether the callers did not use the pace, so calls are not spaced
 
-	low, high tally
-	ref       tally   // what became of the calls when more of them went out than the backend took
-	lean      float64 // nats by which it seems that more calls do not help
+	low, high tally   // of the calls at each pace; a ramp has only low
+	ref       tally   // of calls of which too many failed, before fewer went out
+	lean      float64 // nats by which it seems that more calls do not help; a sum in a ramp
 	rests     int     // cohorts at the lower pace between two at the higher one
 	wait      int     // so many more of them
 	looked    int64   // when the last one at the higher one began
@@ -20,7 +19,7 @@ type paced struct {
 	peak      float64 // successes per ns of late, at the most
 	next, due int64   // when the next call may go out, and when it should
 
-	free tally // of cohorts in a row in which nothing was rejected
+	free tally // of cohorts in a row in which hardly any call was rejected
 }
 
 var all = math.Inf(1)
@@ -29,17 +28,19 @@ const (
 	// The gain while nothing speaks against it. TCP's slow start doubles once per round
 	// trip (RFC 5681); with 2, a backend that flaps would be served less by a third.
 	growth = 3.0
-	// The least gain: the surplus by which the breaker learns that the backend can do more
-	// (BBR takes 1.25). Less takes longer to tell from noise, more overloads by more.
+	// So much bolder a look is than the one before that was not decisive; and paces and shares
+	// that differ by less are as good as the same. Less takes longer to tell from noise, more
+	// overloads by more (BBR looks with 1.25).
 	gentle = 1.16
 	// Nats by which the pace changes, about 1 in 6: an error is soon put right, so it may
 	// be frequent; waiting for more would be slow.
 	sway = doubt / tardy
 	// So many times the calls that are asked for is no limit, so calls need not be spaced.
-	// The other twos: a look upwards is no bolder, and a share that fell by more is none.
+	// The other twos: a look is no bolder, a share that fell by more is not the same, and
+	// rising takes half the nats of settling, since a hold can always settle again.
 	plenty = 2.0
 	// The calls over which what is known is averaged, few enough to follow a backend that
-	// warms up, so many that single failures do not count; and those of a reference.
+	// warms up, so many that single failures do not count; and those of a reference at least.
 	memory = tardy * few
 	// So much of the time between two calls lies between them at least, so that a backend
 	// without room for bursts gets none; less than 1 makes up for callers that come late.
@@ -64,7 +65,7 @@ func (l *Law) pace(now int64, p *paced, cause string) {
 	l.paced, l.current().high = p, p.ramp()
 }
 
-// allows decides about a call. Looks upwards are not bounded by the calls in flight,
+// allows decides about a call. Looks and ramps are not bounded by the calls in flight,
 // or callers who come in bursts would never be seen to be served.
 func (p *paced) allows(now int64, l *Law) bool {
 	c := l.current()
@@ -98,12 +99,13 @@ func (p *paced) at(high bool) float64 {
 	return p.level
 }
 
-// round returns how long a cohort lasts at least: about as long as a call takes, and
-// not so short that it sees only bursts.
+// round returns how long a cohort of a hold lasts at least: about as long as a call takes,
+// and not so short that it sees only bursts.
 func (l *Law) round() int64 { return max(brief/int64(tardy), min(int64(l.usual), brief)) }
 
-// isFull reports whether a cohort tells enough. Two in a row last equally long, or the
-// one at the lower pace would leave the backend time to rest.
+// isFull reports whether a cohort tells enough. In a hold, two in a row last equally long,
+// or the one at the lower pace would leave the backend time to rest. In a ramp they are
+// short, since each one sets the pace of the next.
 func (l *Law) isFull(c *Cohort, age int64) bool {
 	p := l.paced
 	switch {
@@ -154,7 +156,8 @@ func (l *Law) turn(now int64, c *Cohort) {
 	l.begin(now).high = high
 }
 
-// judge takes in what became of a cohort.
+// judge takes in what became of a cohort. If none of its calls succeeded, nothing is decided:
+// [Law.test] tells whether that is an outage.
 func (l *Law) judge(now int64, c *Cohort) {
 	p, n := l.paced, c.tally(now)
 	if n.ok == 0 {
@@ -184,9 +187,9 @@ func (l *Law) judge(now int64, c *Cohort) {
 func (l *Law) weigh(now int64, high bool, n tally) {
 	p := l.paced
 	if p.compare(high, n); n.ok == 0 {
-		return // it may be an outage, which is not for this test to tell
+		return
 	}
-	helps := 0.0 // nats by which fewer calls do help, as far as all calls tell
+	helps := 0.0 // nats by which it seems that fewer calls help
 	if !high {
 		helps = odds(p.ref, p.low)
 	}
@@ -226,7 +229,8 @@ func (p *paced) compare(high bool, n tally) {
 	}
 }
 
-// settle keeps to the pace that the backend delivers at.
+// settle keeps to the pace that the backend delivers at. A hold of which most calls succeed
+// keeps its own.
 func (l *Law) settle() {
 	p := l.paced
 	low := p.low
@@ -244,11 +248,11 @@ func (l *Law) settle() {
 func (l *Law) hold(low tally) {
 	p := l.paced
 	p.low, p.high, p.lean, p.loose = low, tally{}, 0, false
-	// A look lets through one standard deviation more than usual. Less tells nothing.
+	// A look makes one standard deviation more calls. Less tells nothing.
 	p.gain = 1 + 1/math.Sqrt(max(few, p.level*float64(l.round())))
 }
 
-// rise makes more calls.
+// rise makes more calls. A ramp does that anyway.
 func (l *Law) rise() {
 	p := l.paced
 	p.lean = 0
@@ -263,8 +267,8 @@ func (l *Law) rise() {
 // that are asked for.
 func (l *Law) floor() float64 { return max(1/float64(longest), nothing*l.asks) }
 
-// finish ends the pacing, for nothing was rejected for a while; or begins to make fewer
-// calls, now that it is known what becomes of all.
+// finish ends the pacing, for nothing was rejected for a while; or begins a hold, now that it
+// is known what becomes of all calls, and too many fail.
 func (l *Law) finish(now int64) {
 	p := l.paced
 	switch failed := p.free.ratio() < l.accepts(now); {

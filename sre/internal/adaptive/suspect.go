@@ -6,8 +6,7 @@ import "slices"
 // as ever, but each is known by when it began.
 //
 // If nothing had succeeded for long before it, either the backend hangs, or our
-// own process stood still. Then only a few calls are tried until it is clear, at
-// a bounded cost.
+// own process stood still. Then one call is tried until it is clear, at a bounded cost.
 type suspect struct {
 	silent bool    // whether nothing had succeeded for long
 	broken float64 // failures of calls that began before
@@ -37,6 +36,7 @@ func (s *suspect) allows(c *Cohort) bool {
 func (l *Law) suspects(now, gap int64) {
 	c := l.current()
 	if l.suspect.stalls() {
+		// The call that is tried is of the only cohort. It tells, even if no rejection is left.
 		if c.sent > 0 && now-c.from > l.overdue() {
 			l.fall(now, "nothing succeeds any more")
 		}
