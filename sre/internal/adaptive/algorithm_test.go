@@ -401,9 +401,9 @@ func TestAlgorithm_TheNumbersOfThePhasesFollowFromTheConstants(t *testing.T) {
 	says("After an outage of %d s the wait grows on", forget/sec)
 
 	says("until %v of them are judged", memory)
-	says("1 + 1/√n times as many if a cohort has n calls, which are %d at least", few)
-	says("bolder by %v, up to %v times. While looks do not help, the cohorts between two of them double, up to %d, but no look is more than %d s away",
-		gentle, plenty, few/2, seldom/sec)
+	says("With n calls in a cohort, or %d if they are fewer, the first look is 1 + 1/√n times as fast", few)
+	says("is %v times as fast as that, up to %v times the pace", gentle, plenty)
+	says("the cohorts between two of them double, up to %d, but no look is more than %d s away", few/2, seldom/sec)
 	says("If %v of its calls are known, they are the reference of that hold", memory)
 	says("With a gain of %v it is a ramp", growth)
 	says("goes out at %v times the pace at which", growth)

@@ -88,7 +88,7 @@ const (
 	uncertain = 0.03
 	// The success ratio of a backend that is down: some answers come from a cache, say. The
 	// less, the more a call that is pending counts against an outage. And the least share of the
-	// calls that goes out at any pace.
+	// calls that a hold lets out.
 	nothing = uncertain
 	// The success ratio if nothing is known: two of three. It is also the most that is
 	// assumed in trouble, so 13 failures in a row (13·ln 3 > 13.8) are the fewest for an outage.

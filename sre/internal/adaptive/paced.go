@@ -10,7 +10,7 @@ type paced struct {
 	loose bool    // whether the callers did not use the pace, so calls are not spaced
 
 	low, high tally   // of the calls at each pace; a ramp has only low
-	ref       tally   // of calls of which too many failed, before fewer went out
+	ref       tally   // of the calls before fewer went out, with which a hold is compared
 	lean      float64 // nats by which it seems that more calls do not help; a sum in a ramp
 	rests     int     // cohorts at the lower pace between two at the higher one
 	wait      int     // so many more of them
@@ -36,8 +36,8 @@ const (
 	// be frequent; waiting for more would be slow.
 	sway = doubt / tardy
 	// So many times the calls that are asked for is no limit, so calls need not be spaced.
-	// The other twos: a look is no bolder, a share that fell by more is not the same, and
-	// rising takes half the nats of settling, since a hold can always settle again.
+	// The other twos: a look is no bolder, a share that fell by more is not the same,
+	// and a rise takes half of the nats.
 	plenty = 2.0
 	// The calls over which what is known is averaged, few enough to follow a backend that
 	// warms up, so many that single failures do not count; and those of a reference at least.
