@@ -73,10 +73,12 @@ func (l *Law) accepts(now int64) float64 {
 }
 
 // pardon lets all calls through for a while, since fewer do not help. The longer that took to find
-// out, the longer the pardon lasts, so that finding out costs little.
+// out, the longer the pardon lasts, so that finding out costs little. A share that is accepted
+// needs none: more than that may fail because the backend gets more than it can do.
 func (l *Law) pardon(now int64, ratio float64) {
-	p := &l.pardoned
-	p.last = min(max(2*p.last, pardonFor, few*(now-l.since)), few*pardonFor)
-	p.until, p.ratio = now+p.last, ratio
+	if p := &l.pardoned; ratio < l.Accept {
+		p.last = min(max(2*p.last, pardonFor, few*(now-l.since)), few*pardonFor)
+		p.until, p.ratio = now+p.last, ratio
+	}
 	l.become(Calm, now, "fewer calls do not help")
 }
