@@ -20,8 +20,8 @@
 // A client of Kratos takes package middleware/circuitbreaker, plain net/http and
 // grpc-go take transport/http and transport/grpc, and any
 // func(ctx, any) (any, error) takes middleware/endpoint. They keep one breaker for each
-// operation or host. Take Do or Run for every other call: to
-// a database, a cache, a queue. Guard a call at one layer only.
+// operation or host. Take Do or Run for every other call: to a database, a cache, a
+// queue. Guard a call at one layer only.
 //
 // # The words
 //
