@@ -6,13 +6,6 @@ import (
 	"github.com/go-kratos/aegis/circuitbreaker"
 )
 
-// CircuitBreaker is the interface of go-kratos/aegis: Allow, MarkSuccess and
-// MarkFailed. Every breaker that Kratos users have satisfies it.
-//
-// The three methods carry no identity: a mark cannot say which call it belongs
-// to. Where there is a choice, use [Acquirer].
-type CircuitBreaker = circuitbreaker.CircuitBreaker
-
 // ErrNotAllowed is what every rejection is by errors.Is. It is aegis'.
 var ErrNotAllowed = circuitbreaker.ErrNotAllowed
 

@@ -1,10 +1,5 @@
 package breaker
 
-import (
-	"sync/atomic"
-	"time"
-)
-
 // Permit is the right to make one call. It is a small value that can be copied
 // and passed to another goroutine. The zero Permit belongs to no breaker and
 // settles nothing.
@@ -54,58 +49,4 @@ func (p Permit) Resume() {
 	if w, ok := p.settler.(PauseSettler); ok {
 		w.Resume(p.ticket)
 	}
-}
-
-// Result is how a call ended, and what a breaker may want to know besides.
-type Result struct {
-	Outcome Outcome
-	// Err is the error of the call, or nil. After a panic it is nil.
-	Err error
-	// RetryAfter is how long the backend asked to be left alone, if that is
-	// known without a look into Err; otherwise 0.
-	RetryAfter time.Duration
-	// NotSent says that the call never left the process, so its duration says
-	// nothing about the backend. An ignored call that was sent counts by its
-	// duration, as its breaker decides: a backend that hangs is left by callers who
-	// lose patience.
-	NotSent bool
-}
-
-// Ticket names one permit to the breaker that issued it. Nobody else looks
-// into it.
-type Ticket struct {
-	// Word is where the breaker keeps the permit's state, or nil.
-	Word *atomic.Uint64
-	// Serial tells this permit from the others that use Word.
-	Serial uint64
-}
-
-// Settler is the side of a breaker that takes permits back. It is only of
-// interest to authors of breakers: see [NewPermit].
-type Settler interface {
-	// Settle is called by Permit.Done, possibly more than once for a ticket
-	// and from several goroutines. It must count only the first call.
-	Settle(t Ticket, o Outcome)
-}
-
-// ResultSettler is a Settler that wants the whole result.
-type ResultSettler interface {
-	Settler
-	// SettleResult is called by Permit.DoneWith, as Settle is by Permit.Done.
-	SettleResult(t Ticket, r Result)
-}
-
-// PauseSettler is a Settler that looks at how long calls take.
-type PauseSettler interface {
-	Settler
-	// Pause is called by Permit.Pause, and returns what that does.
-	Pause(t Ticket) bool
-	// Resume is called by Permit.Resume, possibly without a Pause before. Both may
-	// be called at the same time as Settle, and after it.
-	Resume(t Ticket)
-}
-
-// NewPermit returns a permit that is settled with s. It does not allocate.
-func NewPermit(s Settler, t Ticket) Permit {
-	return Permit{settler: s, ticket: t}
 }

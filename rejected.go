@@ -10,44 +10,6 @@ import (
 	"github.com/kratos-breaker/breaker/internal/fault"
 )
 
-// Reason says why a call was rejected.
-type Reason uint8
-
-const (
-	// ReasonUnknown is for breakers that do not say. It is the zero value.
-	ReasonUnknown Reason = iota
-	// ReasonThrottled is for an adaptive breaker that rejects a share of the calls.
-	ReasonThrottled
-	// ReasonOpen is for a breaker that is open.
-	ReasonOpen
-	// ReasonProbeLimit is for a half-open breaker of which enough probes are
-	// running.
-	ReasonProbeLimit
-	// ReasonForcedOpen is for a breaker that somebody set to ForceOpen.
-	ReasonForcedOpen
-)
-
-// String returns "unknown", "throttled", "open", "probe limit" or
-// "forced open".
-func (r Reason) String() string {
-	switch r {
-	case ReasonUnknown:
-		return "unknown"
-	case ReasonThrottled:
-		return "throttled"
-	case ReasonOpen:
-		return "open"
-	case ReasonProbeLimit:
-		return "probe limit"
-	case ReasonForcedOpen:
-		return "forced open"
-	}
-	return fmt.Sprintf("Reason(%d)", uint8(r))
-}
-
-// MarshalText returns the text of String.
-func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
-
 // RejectedError is the error of a call that a breaker did not allow. The
 // backend was not called. Nothing in it can be changed, so a breaker may hand
 // the same one to many callers.
@@ -60,31 +22,6 @@ type RejectedError struct {
 	reason Reason
 	until  time.Time
 	cause  error
-}
-
-// NewRejectedError returns the error of a rejection by the breaker called
-// name, which was in the given state. A non-zero until is when the rejections
-// end; cause is the breaker's own error, or nil. It is for authors of breakers.
-func NewRejectedError(name string, state State, reason Reason, until time.Time, cause error) *RejectedError {
-	return &RejectedError{name: name, state: state, reason: reason, until: until, cause: cause}
-}
-
-// AsRejected returns the RejectedError that err is or wraps, under the given
-// name if it has none, or a new one for a breaker that rejected a call with err.
-// It is for adapters, which call it after a rejection.
-func AsRejected(name string, err error) *RejectedError {
-	r := rejectionIn(err)
-	switch {
-	case r == nil && (err == nil || err == circuitbreaker.ErrNotAllowed || fault.IsNil(err)): //nolint:errorlint // wrapped, it says more than a RejectedError
-		return NewRejectedError(name, Open, ReasonUnknown, time.Time{}, nil)
-	case r == nil:
-		return NewRejectedError(name, Open, ReasonUnknown, time.Time{}, err)
-	case r.name != "" || name == "":
-		return r
-	}
-	named := *r
-	named.name = name
-	return &named
 }
 
 // rejectionIn returns the RejectedError that err is or wraps, or nil.

@@ -5,47 +5,6 @@ import (
 	"reflect"
 )
 
-// Source lists breakers for those who watch them: metrics, a page, a script.
-// [SourceOf] makes one of a group.
-type Source interface {
-	// Breakers yields the breakers that there are, in no order. Looking changes
-	// nothing and does not count as asking for a breaker.
-	Breakers() iter.Seq[Listed]
-	// Keys says how many keys there are and may be.
-	Keys() Keys
-}
-
-// Listed is one breaker of a [Source].
-type Listed struct {
-	// Key is what the breaker is found by; "" for the overflow breaker.
-	Key string
-	// Overflow says that the breaker is the one which the keys beyond the limit
-	// share.
-	Overflow bool
-	// Breaker is the breaker itself. If it is a [Controller], it can be
-	// overruled.
-	Breaker Breaker
-}
-
-// Keys counts the keys of a [Source].
-type Keys struct {
-	// Held is the number of keys that have a breaker of their own, of at most
-	// Limit.
-	Held, Limit int
-	// Overflows counts the calls whose key was beyond the limit.
-	Overflows uint64
-}
-
-// Keyed is what [SourceOf] needs of a group of values by key: a
-// *group.Group[B] has it.
-type Keyed[B any] interface {
-	All() iter.Seq2[string, B]
-	Overflow() (value B, ok bool)
-	Overflows() uint64
-	Len() int
-	Limit() int
-}
-
 // SourceOf lists the breakers of a group. A value that is no [Breaker], as a
 // foreign one with aegis' three methods only, cannot be looked into and is left
 // out: a factory that returns [Adapt] of it makes it visible. SourceOf panics

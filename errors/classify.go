@@ -1,7 +1,19 @@
-// Package errors says what an error tells about the backend, the same for HTTP
-// and gRPC, and holds the error of a rejected call.
+// Package errors says what an error tells about the backend: success, failure, or
+// nothing. It knows the errors of HTTP, gRPC, Kratos and the network. It also holds the
+// error of a rejected call.
 //
-// It links no Kratos, and knows Kratos' errors, of any version, by their methods
+// The middleware and the transports use [Classify] by default. Take this package
+//
+//   - to change a row of their table: [NewClassifier] makes another classifier;
+//   - to classify errors around [breaker.Do], to which by default an answer such as
+//     "not found" is a failure;
+//   - to tell a rejected call from others: [IsRejected] and [RetryAfter];
+//   - to pass a rejection on from a server's handler, as 503 and Unavailable: [NotAllowed].
+//
+// Who cancelled a call is not the business of a classifier: see [breaker.OutcomeOf],
+// which all adapters ask first.
+//
+// The package links no Kratos. It knows Kratos' errors, of any version, by their methods
 // GetCode and GetReason.
 package errors
 

@@ -1,5 +1,27 @@
-// Package group is a lazy, bounded container of values by key. It knows
-// nothing about what the values are; this module keeps breakers in it.
+// Package group keeps one value per key, makes it when the key is first asked for, and
+// bounds how many there are. This module keeps breakers in groups: one per operation,
+// host or node. The package itself knows nothing about breakers.
+//
+// The middleware and the transports make a group of their own. Take this package to
+// share breakers between clients, to show them, or to give each a name:
+//
+//	breakers := group.NewKeyed(func(key string) *sre.Breaker {
+//		return sre.NewBreaker(sre.WithName(key))
+//	})
+//	client := &http.Client{Transport: cbhttp.NewTransport(nil, cbhttp.WithGroup(breakers))}
+//	source := breaker.SourceOf(breakers) // for metrics and dashboard
+//
+// # Limits
+//
+// Keys often come from outside, as raw paths do. So a group holds at most 256 keys, or
+// what [WithLimit] says. Further keys share one overflow value. A value that has been
+// idle for a while makes room for a new key: see [WithIdle].
+//
+// # Cost
+//
+// A Get of a key that is there takes no lock and allocates nothing, unless the key is
+// longer than 256 bytes. A Get of a new key may take the lock of the group, but not
+// while the factory runs. There is no timer and no goroutine.
 package group
 
 import (

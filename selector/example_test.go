@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/go-kratos/kratos/v2/registry"
-	kratosgrpc "github.com/go-kratos/kratos/v2/transport/grpc"
-	kratoshttp "github.com/go-kratos/kratos/v2/transport/http"
+	kgrpc "github.com/go-kratos/kratos/v2/transport/grpc"
+	khttp "github.com/go-kratos/kratos/v2/transport/http"
 
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/circuit"
@@ -23,11 +23,11 @@ func Example() {
 	var discovery registry.Discovery = &directory{} // Consul, etcd, Nacos, ...
 
 	nodes := selector.NewNodes()
-	client, err := kratosgrpc.DialInsecure(context.Background(),
-		kratosgrpc.WithEndpoint("discovery:///users"),
-		kratosgrpc.WithDiscovery(discovery),
-		kratosgrpc.WithNodeFilter(nodes.Filter),
-		kratosgrpc.WithMiddleware(
+	client, err := kgrpc.DialInsecure(context.Background(),
+		kgrpc.WithEndpoint("discovery:///users"),
+		kgrpc.WithDiscovery(discovery),
+		kgrpc.WithNodeFilter(nodes.Filter),
+		kgrpc.WithMiddleware(
 			circuitbreaker.Client(), // per operation
 			nodes.Client(),          // per node
 		),
@@ -51,12 +51,12 @@ func ExampleWithCircuitBreaker() {
 	nodes := selector.NewNodes(selector.WithCircuitBreaker(func() *circuit.Breaker {
 		return circuit.NewBreaker(circuit.WithConsecutiveFailures(5), circuit.WithDelay(time.Minute))
 	}))
-	client, err := kratoshttp.NewClient(context.Background(),
-		kratoshttp.WithEndpoint("discovery:///users"),
-		kratoshttp.WithDiscovery(registered(well.URL, dead.URL)), kratoshttp.WithBlock(),
-		kratoshttp.WithNodeFilter(nodes.Filter),
-		kratoshttp.WithMiddleware(nodes.Client()),
-		kratoshttp.WithResponseDecoder(func(context.Context, *http.Response, any) error { return nil }),
+	client, err := khttp.NewClient(context.Background(),
+		khttp.WithEndpoint("discovery:///users"),
+		khttp.WithDiscovery(registered(well.URL, dead.URL)), khttp.WithBlock(),
+		khttp.WithNodeFilter(nodes.Filter),
+		khttp.WithMiddleware(nodes.Client()),
+		khttp.WithResponseDecoder(func(context.Context, *http.Response, any) error { return nil }),
 	)
 	if err != nil {
 		panic(err)

@@ -1,9 +1,21 @@
-// Package circuitbreaker is a client middleware for Kratos, a drop-in for
-// kratos/v2/middleware/circuitbreaker: change the import line.
+// Package circuitbreaker is the client middleware for Kratos v2. It is a drop-in for
+// kratos/v2/middleware/circuitbreaker: change the import line, and the program
+// compiles and is guarded.
 //
-// It asks a breaker before each call, one breaker per operation, and answers
-// 503 [ErrNotAllowed] for it when rejected. After the call it tells the
-// breaker what the error says about the backend.
+//	conn, err := kgrpc.DialInsecure(ctx,
+//		kgrpc.WithEndpoint(endpoint),
+//		kgrpc.WithMiddleware(circuitbreaker.Client()),
+//	)
+//
+// Take it for every Kratos client over HTTP or gRPC. It is for calls: for streams take
+// transport/grpc, for Client.Do of Kratos' HTTP client transport/http. For Kratos v3 take
+// middleware/endpoint.
+//
+// The middleware keeps one breaker per operation and asks it before each call. A rejected
+// call fails with 503 [ErrNotAllowed], and the backend is not called. After an allowed
+// call, the middleware tells the breaker what the error says about the backend:
+// [WithClassifier] changes that, and [WithGroup], [WithCircuitBreaker] and [WithRules] say
+// which breakers there are.
 package circuitbreaker
 
 import (

@@ -2,10 +2,16 @@
 //
 //	func(ctx context.Context, req any) (any, error)
 //
-// as the handlers of Kratos v3 and the endpoints of go-kit are. It asks a breaker
-// before each call, and tells it afterwards what the error says about the backend.
-// It links no Kratos: for Kratos v2 there is middleware/circuitbreaker, which is a
-// thin layer on it.
+// Take it for clients of Kratos v3 and of go-kit, and for functions of that shape of your
+// own. For Kratos v2, take middleware/circuitbreaker, which is a thin layer on this
+// package; for a function of another shape, take Do of the root package.
+//
+// The middleware keeps one breaker per key and asks it before each call. A rejected call
+// fails with ErrNotAllowed of package errors, or with an error of the caller's own kind:
+// see [WithRejection]. After an allowed call, the middleware tells the breaker what the
+// error says about the backend.
+//
+// The package links no Kratos.
 package endpoint
 
 import (

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/circuit"
 	cberrors "github.com/kratos-breaker/breaker/errors"
 	"github.com/kratos-breaker/breaker/middleware/endpoint"
 	"github.com/kratos-breaker/breaker/middleware/endpoint/testdata/kratosv3/circuitbreaker"
@@ -97,10 +98,50 @@ func TestDocs_EachSampleForKratosV3IsCodeOfThisFile(t *testing.T) {
 	}
 }
 
+// The key of a request is what its breaker is found by: here, one for each shop.
 func ExampleNew() {
-	double := func(_ context.Context, req any) (any, error) { return 2 * req.(int), nil }
-	key := func(context.Context, any) (transport, key string, ok bool) { return "", "double", true }
-	reply, err := endpoint.New[func(context.Context, any) (any, error)](key)(double)(context.Background(), 21)
-	fmt.Println(reply, err)
-	// Output: 42 <nil>
+	type endpointFunc = func(ctx context.Context, req any) (any, error) // as that of go-kit
+	type order struct{ shop, article string }
+	byShop := func(_ context.Context, req any) (transport, key string, ok bool) {
+		return "http", req.(order).shop, true
+	}
+	guard := endpoint.New[endpointFunc](byShop,
+		endpoint.WithCircuitBreaker(func() *circuit.Breaker {
+			return circuit.NewBreaker(circuit.WithConsecutiveFailures(1))
+		}),
+	)
+	buy := guard(func(_ context.Context, req any) (any, error) {
+		if req.(order).shop == "closed" {
+			return nil, fmt.Errorf("the shop is closed")
+		}
+		return "a " + req.(order).article, nil
+	})
+
+	ctx := context.Background()
+	for _, shop := range []string{"closed", "closed", "open"} {
+		reply, err := buy(ctx, order{shop, "book"})
+		fmt.Println(reply, err != nil, cberrors.IsRejected(err))
+	}
+	// Output:
+	// <nil> true false
+	// <nil> true true
+	// a book false false
+}
+
+// A rejection can be an error of the caller's own kind.
+func ExampleWithRejection() {
+	key := func(context.Context, any) (transport, key string, ok bool) { return "", "users", true }
+	guard := endpoint.New[func(context.Context, any) (any, error)](key,
+		endpoint.WithCircuitBreaker(func() *circuit.Breaker {
+			b := circuit.NewBreaker()
+			b.SetMode(breaker.ForceOpen)
+			return b
+		}),
+		endpoint.WithRejection(func(r *breaker.RejectedError) error {
+			return fmt.Errorf("users have a break: %w", r)
+		}),
+	)
+	_, err := guard(func(context.Context, any) (any, error) { return "Ada", nil })(context.Background(), nil)
+	fmt.Println(err)
+	// Output: users have a break: circuit breaker "users" rejected the call: forced open
 }

@@ -1,12 +1,23 @@
-// Package grpc holds interceptors that ask a circuit breaker before each call
-// and each stream of a gRPC client. They work with grpc-go itself and, as
-// WithUnaryInterceptor and WithStreamInterceptor, with the clients of Kratos.
+// Package grpc guards the calls and streams of a gRPC client: it has interceptors that
+// ask a breaker before each of them.
 //
-// There is one breaker for each target and method. A rejected call fails with
-// an error that is ErrNotAllowed of package errors, of Kratos and of aegis, and
-// a gRPC status with the code Unavailable; the backend is not called. Retries
-// that gRPC makes by itself are part of the call. A retrying interceptor belongs
-// before these ones, and should not repeat what errors.IsRejected tells.
+//	conn, err := grpc.NewClient(target,
+//		grpc.WithTransportCredentials(insecure.NewCredentials()),
+//		grpc.WithChainUnaryInterceptor(cbgrpc.UnaryClientInterceptor(cbgrpc.WithGroup(breakers))),
+//		grpc.WithChainStreamInterceptor(cbgrpc.StreamClientInterceptor(cbgrpc.WithGroup(breakers))),
+//	)
+//
+// Take both for a client of grpc-go, with one group of breakers. A client of Kratos takes
+// middleware/circuitbreaker for its calls, and the interceptor for its streams: a
+// middleware of Kratos sees the messages of a stream, and not how the stream ends.
+//
+// The interceptors keep one breaker for each target and method. A rejected call fails
+// with an error that is ErrNotAllowed of package errors, of Kratos and of aegis, and a
+// gRPC status with the code Unavailable; the backend is not called. After an allowed
+// call, the interceptor tells the breaker what the error says about the backend.
+//
+// Retries that gRPC makes by itself are part of the call. Put a retrying interceptor
+// before these ones, and let it not repeat a call for which errors.IsRejected is true.
 package grpc
 
 import (

@@ -9,13 +9,13 @@ import (
 	"strings"
 	"time"
 
-	kratoshttp "github.com/go-kratos/kratos/v2/transport/http"
+	khttp "github.com/go-kratos/kratos/v2/transport/http"
 
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/circuit"
 	cberrors "github.com/kratos-breaker/breaker/errors"
 	"github.com/kratos-breaker/breaker/group"
-	breakerhttp "github.com/kratos-breaker/breaker/transport/http"
+	cbhttp "github.com/kratos-breaker/breaker/transport/http"
 )
 
 func ExampleNewTransport() {
@@ -24,7 +24,7 @@ func ExampleNewTransport() {
 	}))
 	defer backend.Close()
 
-	client := &http.Client{Transport: breakerhttp.NewTransport(nil)}
+	client := &http.Client{Transport: cbhttp.NewTransport(nil)}
 	defer client.CloseIdleConnections()
 	for range 1000 {
 		resp, err := client.Get(backend.URL)
@@ -40,19 +40,36 @@ func ExampleNewTransport() {
 	// Output: rejected: the backend was not called
 }
 
-// Client.Do of Kratos passes no middleware; the transport guards it too. What
+// Client.Do of Kratos runs no middleware; the transport guards it, too. What
 // http.Transport would be told with WithTLSConfig has to be set in it.
 func ExampleNewTransport_kratos() {
-	client, err := kratoshttp.NewClient(
-		context.Background(),
-		kratoshttp.WithEndpoint("127.0.0.1:8000"),
-		kratoshttp.WithTransport(breakerhttp.NewTransport(http.DefaultTransport)),
+	backend := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer backend.Close()
+
+	breakers := group.NewGroup(func() *circuit.Breaker { return circuit.NewBreaker() })
+	client, err := khttp.NewClient(context.Background(),
+		khttp.WithEndpoint(backend.Listener.Addr().String()),
+		khttp.WithTransport(cbhttp.NewTransport(http.DefaultTransport, cbhttp.WithGroup(breakers))),
 	)
 	if err != nil {
 		panic(err)
 	}
 	defer func() { _ = client.Close() }()
-	// Output:
+
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, backend.URL, nil)
+	if err != nil {
+		panic(err)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		panic(err)
+	}
+	_ = resp.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	for address, b := range breakers.All() {
+		fmt.Println("http://"+address == backend.URL, b.Snapshot().Totals.Success)
+	}
+	// Output: true 1
 }
 
 // One three-state breaker for each method of a host, that stays open as long as
@@ -71,9 +88,9 @@ func ExampleWithKey() {
 			circuit.WithRetryAfter(time.Hour, nil),
 		)
 	})
-	client := &http.Client{Transport: breakerhttp.NewTransport(nil,
-		breakerhttp.WithGroup(breakers),
-		breakerhttp.WithKey(func(r *http.Request) string { return r.Method + " " + r.URL.Host }),
+	client := &http.Client{Transport: cbhttp.NewTransport(nil,
+		cbhttp.WithGroup(breakers),
+		cbhttp.WithKey(func(r *http.Request) string { return r.Method + " " + r.URL.Host }),
 	)}
 	defer client.CloseIdleConnections()
 	resp, err := client.Get(backend.URL)
@@ -96,9 +113,9 @@ func ExampleWithResponseClassifier() {
 	defer backend.Close()
 
 	b := circuit.NewBreaker()
-	client := &http.Client{Transport: breakerhttp.NewTransport(nil,
-		breakerhttp.WithGroup(group.NewGroup(func() *circuit.Breaker { return b })),
-		breakerhttp.WithResponseClassifier(func(resp *http.Response) breaker.Outcome {
+	client := &http.Client{Transport: cbhttp.NewTransport(nil,
+		cbhttp.WithGroup(group.NewGroup(func() *circuit.Breaker { return b })),
+		cbhttp.WithResponseClassifier(func(resp *http.Response) breaker.Outcome {
 			if resp.Header.Get("X-Served-From") == "stale cache" {
 				return breaker.Failure
 			}
@@ -119,7 +136,7 @@ func ExampleWithResponseClassifier() {
 // result goes into Client.CheckRetry.
 func ExampleCheckRetry() {
 	always := func(context.Context, *http.Response, error) (bool, error) { return true, nil }
-	check := breakerhttp.CheckRetry(always) //nolint:bodyclose // no response is about
+	check := cbhttp.CheckRetry(always) //nolint:bodyclose // no response is about
 	for _, err := range []error{errors.New("connection reset"), breaker.ErrNotAllowed} {
 		again, _ := check(context.Background(), nil, err)
 		fmt.Println(again)

@@ -1,13 +1,16 @@
-// Package http is an http.RoundTripper that asks a breaker before each request.
+// Package http guards the requests of an HTTP client: it has an [http.RoundTripper]
+// that asks a breaker before each request.
 //
-// It guards what a middleware does not see: Client.Do of Kratos' HTTP client,
-// and every client that is plain net/http.
+//	client := &http.Client{Transport: cbhttp.NewTransport(nil)}
 //
-//	client := &http.Client{Transport: breakerhttp.NewTransport(nil)}
+// Take it for every client that is plain net/http, and for Client.Do of Kratos' HTTP
+// client, which runs no middleware. For the other calls of a Kratos client, take
+// middleware/circuitbreaker, which knows the operations. Guard a call at one layer only.
 //
-// There is one breaker for each host and port. A rejected request is not sent,
-// and fails with an error that is errors.ErrNotAllowed by errors.Is. After the
-// call the breaker is told what the answer, or the error, says about the backend.
+// The transport keeps one breaker for each host and port. A rejected request is not sent,
+// and fails with an error that is [errors.ErrNotAllowed] by errors.Is. After an allowed
+// request, the transport tells the breaker what the response or the error says about the
+// backend.
 package http
 
 import (
