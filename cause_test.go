@@ -18,6 +18,7 @@ import (
 
 	"github.com/kratos-breaker/breaker"
 	cberrors "github.com/kratos-breaker/breaker/errors"
+	"github.com/kratos-breaker/breaker/internal/breakertest"
 )
 
 // slicedAnswer is an answer that == does not take.
@@ -104,10 +105,10 @@ func TestOutcomeOf_ADeadlineIsAFailureWhateverItsCauseIs(t *testing.T) {
 			for way, handOn := range handings {
 				for end, with := range ends {
 					for adapter, call := range everyAdapter {
-						ctx, passes := with(clientContext("/op"), cause)
-						b := &recorder{}
+						ctx, passes := with(breakertest.ClientContext(context.Background(), "/op"), cause)
+						b := &breakertest.Recorder{}
 						_ = call(ctx, b, func() error { passes(); return handOn(cause) })
-						require.Equal(t, []string{"failure"}, b.marks, "%s whose cause is %s, %s, through %s", end, name, way, adapter)
+						require.Equal(t, []string{"failure"}, b.Marks, "%s whose cause is %s, %s, through %s", end, name, way, adapter)
 					}
 				}
 			}
@@ -141,13 +142,13 @@ func TestOutcomeOf_ACancellationIsIgnoredWhateverItsCauseIsAndHoweverItComesBack
 	for name, cause := range causes() {
 		for way, handOn := range handings {
 			for adapter, call := range everyAdapter {
-				ctx, cancel := context.WithCancelCause(clientContext("/op"))
-				b := &recorder{}
+				ctx, cancel := context.WithCancelCause(breakertest.ClientContext(context.Background(), "/op"))
+				b := &breakertest.Recorder{}
 				_ = call(ctx, b, func() error {
 					cancel(cause)
 					return handOn(cause)
 				})
-				require.Equal(t, []string{"ignored"}, b.marks, "%s, %s, through %s", name, way, adapter)
+				require.Equal(t, []string{"ignored"}, b.Marks, "%s, %s, through %s", name, way, adapter)
 			}
 		}
 	}
@@ -198,10 +199,10 @@ func TestOutcomeOf_WhichCausesOfACancellationAreDeadlines(t *testing.T) {
 		status.FromContextError(context.DeadlineExceeded).Err(): breaker.Ignored,
 	} {
 		for name, call := range everyAdapter {
-			ctx, cancel := context.WithCancelCause(clientContext("/op"))
-			b := &recorder{}
+			ctx, cancel := context.WithCancelCause(breakertest.ClientContext(context.Background(), "/op"))
+			b := &breakertest.Recorder{}
 			_ = call(ctx, b, func() error { cancel(cause); return context.Cause(ctx) })
-			require.Equal(t, []string{want.String()}, b.marks, "%T through %s", cause, name)
+			require.Equal(t, []string{want.String()}, b.Marks, "%T through %s", cause, name)
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/circuit"
 	"github.com/kratos-breaker/breaker/group"
+	"github.com/kratos-breaker/breaker/internal/breakertest"
 	"github.com/kratos-breaker/breaker/middleware/circuitbreaker"
 	breakergrpc "github.com/kratos-breaker/breaker/transport/grpc"
 	breakerhttp "github.com/kratos-breaker/breaker/transport/http"
@@ -72,7 +73,7 @@ func TestRegression_ABackendThatHangsBehindCallersWhoLeaveWasNeverSeen(t *testin
 				synctest.Test(t, func(t *testing.T) {
 					b := circuit.NewBreaker(circuit.WithSlowCallRate(500*time.Millisecond, 0.5, 20, time.Minute))
 					for range 25 {
-						ctx, cancel := context.WithCancel(clientContext("/op"))
+						ctx, cancel := context.WithCancel(breakertest.ClientContext(context.Background(), "/op"))
 						_ = call(ctx, b, func() error {
 							time.Sleep(row.leaves)
 							cancel()
