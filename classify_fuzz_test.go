@@ -405,30 +405,3 @@ func TestClassify_ATreeWithoutEndTakesNoTime(t *testing.T) {
 	}
 	require.Equal(t, breaker.Failure, cberrors.Classify(deep), "beyond the depth that is looked into")
 }
-
-// errgroup cancels what is left with the error of whoever failed first.
-func TestOutcomeOf_WhateverTheCauseOfACancellationIs(t *testing.T) {
-	for _, l := range leaves() {
-		for _, cause := range []error{l.err, fmt.Errorf("a: %w", l.err), fmt.Errorf("b: %w", fmt.Errorf("a: %w", l.err)), errors.Join(l.err, l.err)} {
-			ctx, cancel := context.WithCancelCause(t.Context())
-			cancel(cause)
-			require.NotPanics(t, func() {
-				got := breaker.OutcomeOf(ctx, &url.Error{Op: "Get", URL: "http://a", Err: cause}, cberrors.Classify)
-				if l.err == context.DeadlineExceeded {
-					require.Equal(t, breaker.Failure, got, "the cause is a deadline")
-				} else {
-					require.Equal(t, breaker.Ignored, got, "%T", l.err)
-				}
-			})
-		}
-	}
-	// A sibling's deadline is not that of this call.
-	for _, sibling := range []error{
-		&url.Error{Op: "Get", URL: "http://sibling", Err: context.DeadlineExceeded}, status.FromContextError(context.DeadlineExceeded).Err(),
-		kratoserrors.New(504, "", "").WithCause(context.DeadlineExceeded), &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded},
-	} {
-		ctx, cancel := context.WithCancelCause(t.Context())
-		cancel(sibling)
-		require.Equal(t, breaker.Ignored, breaker.OutcomeOf(ctx, context.Canceled, cberrors.Classify), "%v", sibling)
-	}
-}
