@@ -18,6 +18,7 @@ import (
 
 	"github.com/kratos-breaker/breaker"
 	cberrors "github.com/kratos-breaker/breaker/errors"
+	"github.com/kratos-breaker/breaker/internal/breakertest"
 )
 
 // slicedAnswer is an answer that == does not take.
@@ -104,10 +105,10 @@ func TestOutcomeOf_ADeadlineIsAFailureWhateverItsCauseIs(t *testing.T) {
 			for way, handOn := range handings {
 				for end, with := range ends {
 					for adapter, call := range everyAdapter {
-						ctx, passes := with(clientContext("/op"), cause)
-						b := &recorder{}
+						ctx, passes := with(breakertest.ClientContext(context.Background(), "/op"), cause)
+						b := &breakertest.Recorder{}
 						_ = call(ctx, b, func() error { passes(); return handOn(cause) })
-						require.Equal(t, []string{"failure"}, b.marks, "%s whose cause is %s, %s, through %s", end, name, way, adapter)
+						require.Equal(t, []string{"failure"}, b.Marks, "%s whose cause is %s, %s, through %s", end, name, way, adapter)
 					}
 				}
 			}
@@ -141,13 +142,13 @@ func TestOutcomeOf_ACancellationIsIgnoredWhateverItsCauseIsAndHoweverItComesBack
 	for name, cause := range causes() {
 		for way, handOn := range handings {
 			for adapter, call := range everyAdapter {
-				ctx, cancel := context.WithCancelCause(clientContext("/op"))
-				b := &recorder{}
+				ctx, cancel := context.WithCancelCause(breakertest.ClientContext(context.Background(), "/op"))
+				b := &breakertest.Recorder{}
 				_ = call(ctx, b, func() error {
 					cancel(cause)
 					return handOn(cause)
 				})
-				require.Equal(t, []string{"ignored"}, b.marks, "%s, %s, through %s", name, way, adapter)
+				require.Equal(t, []string{"ignored"}, b.Marks, "%s, %s, through %s", name, way, adapter)
 			}
 		}
 	}
@@ -198,10 +199,37 @@ func TestOutcomeOf_WhichCausesOfACancellationAreDeadlines(t *testing.T) {
 		status.FromContextError(context.DeadlineExceeded).Err(): breaker.Ignored,
 	} {
 		for name, call := range everyAdapter {
-			ctx, cancel := context.WithCancelCause(clientContext("/op"))
-			b := &recorder{}
+			ctx, cancel := context.WithCancelCause(breakertest.ClientContext(context.Background(), "/op"))
+			b := &breakertest.Recorder{}
 			_ = call(ctx, b, func() error { cancel(cause); return context.Cause(ctx) })
-			require.Equal(t, []string{want.String()}, b.marks, "%T through %s", cause, name)
+			require.Equal(t, []string{want.String()}, b.Marks, "%T through %s", cause, name)
 		}
+	}
+}
+
+// errgroup cancels what is left with the error of whoever failed first.
+func TestOutcomeOf_WhateverTheCauseOfACancellationIs(t *testing.T) {
+	for _, l := range leaves() {
+		for _, cause := range []error{l.err, fmt.Errorf("a: %w", l.err), fmt.Errorf("b: %w", fmt.Errorf("a: %w", l.err)), errors.Join(l.err, l.err)} {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			cancel(cause)
+			require.NotPanics(t, func() {
+				got := breaker.OutcomeOf(ctx, &url.Error{Op: "Get", URL: "http://a", Err: cause}, cberrors.Classify)
+				if l.err == context.DeadlineExceeded {
+					require.Equal(t, breaker.Failure, got, "the cause is a deadline")
+				} else {
+					require.Equal(t, breaker.Ignored, got, "%T", l.err)
+				}
+			})
+		}
+	}
+	// A sibling's deadline is not that of this call.
+	for _, sibling := range []error{
+		&url.Error{Op: "Get", URL: "http://sibling", Err: context.DeadlineExceeded}, status.FromContextError(context.DeadlineExceeded).Err(),
+		kratoserrors.New(504, "", "").WithCause(context.DeadlineExceeded), &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded},
+	} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(sibling)
+		require.Equal(t, breaker.Ignored, breaker.OutcomeOf(ctx, context.Canceled, cberrors.Classify), "%v", sibling)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"runtime"
 	"testing"
 	"time"
@@ -610,62 +609,29 @@ func TestDo_AllocatesNothingWithOptionsMadeOnce(t *testing.T) {
 	}
 }
 
-// A cache that misses looked like one that is down: 608 of 824 calls were rejected.
-func TestRegression_AnAnswerThatIsAnErrorOpenedTheBreaker(t *testing.T) {
-	answered := []error{
-		errors.New("redis: nil"), errors.New("sql: no rows in result set"), errors.New("memcache: cache miss"),
-		errors.New("mongo: no documents in result"), os.ErrNotExist, errors.New("etcdserver: duplicate key given in txn request"),
-	}
-	answers := breaker.WithClassifier(func(err error) breaker.Outcome {
-		for _, answer := range answered {
-			if errors.Is(err, answer) {
-				return breaker.Success
+// What never left the process uses up no probe, neither to close a breaker over a dead
+// backend nor to open it again.
+func TestDo_TwentyCallsThatAreNotSentLoseNoProbe(t *testing.T) {
+	for name, run := range map[string]func(b *circuit.Breaker, err error) error{
+		"Run": func(b *circuit.Breaker, err error) error {
+			return breaker.Run(t.Context(), b, func(context.Context) error { return err })
+		},
+		"Do": func(b *circuit.Breaker, err error) error {
+			_, err = breaker.Do(t.Context(), b, func(context.Context) (string, error) { return "", err })
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			noToken := errors.New("no token")
+			b := circuit.NewBreaker(circuit.WithDelay(time.Hour))
+			b.HalfOpen()
+			for range 20 {
+				require.ErrorIs(t, run(b, breaker.NotSent(noToken)), noToken)
 			}
-		}
-		return breaker.OutcomeOf(context.Background(), err, nil)
-	})
-	b := circuit.NewBreaker()
-	for i := range 1000 {
-		end := answered[i%len(answered)]
-		switch i % 5 {
-		case 0:
-			end = nil
-		case 1:
-			end = fmt.Errorf("get: %w", end)
-		}
-		require.Equal(t, end, breaker.Run(t.Context(), b, func(context.Context) error { return end }, answers))
-	}
-	breakertest.RequireTotals(t, b, breaker.Totals{Success: 1000})
-	for range 5 {
-		_ = breaker.Run(t.Context(), b, func(context.Context) error { return errBackend }, answers)
-	}
-	require.Equal(t, breaker.Open, b.Snapshot().State)
-}
-
-// A caller with no time left made no call of it, and the breaker took that for the
-// backend's slowness.
-func TestRegression_ADeadlineThatHadPassedBeforeTheCallOpenedTheBreaker(t *testing.T) {
-	for _, end := range []error{context.DeadlineExceeded, fmt.Errorf("call: %w", context.DeadlineExceeded), os.ErrDeadlineExceeded, errBackend, coded{code: 504}} {
-		b := circuit.NewBreaker()
-		for range 5 {
-			require.Equal(t, end, breaker.Run(expired(t), b, func(context.Context) error { return end }))
-		}
-		require.Equal(t, breaker.Closed, b.Snapshot().State)
-		breakertest.RequireTotals(t, b, breaker.Totals{Ignored: 5})
-	}
-}
-
-// A retry over nodes, each with a breaker, inside of the operation's breaker.
-func TestRegression_AFailureJoinedWithARejectionWasIgnored(t *testing.T) {
-	for _, end := range []error{
-		errors.Join(rejection(), coded{code: 503}), errors.Join(coded{code: 503}, rejection()), errors.Join(rejection(), io.EOF),
-		fmt.Errorf("%w, then %w", rejection(), os.ErrDeadlineExceeded), errors.Join(breaker.NotSent(errBackend), context.DeadlineExceeded),
-	} {
-		require.Equal(t, breaker.Failure, breaker.OutcomeOf(t.Context(), end, nil), "%v", end)
-	}
-	for _, end := range []error{
-		errors.Join(rejection(), rejection()), errors.Join(errors.New("all nodes failed"), rejection()), fmt.Errorf("%w: %w", errBackend, rejection()),
-	} {
-		require.Equal(t, breaker.Ignored, breaker.OutcomeOf(t.Context(), end, nil), "%v", end)
+			require.Equal(t, breaker.HalfOpen, b.Snapshot().State)
+			require.Equal(t, breaker.Totals{Offered: 20, Allowed: 20, Ignored: 20}, b.Snapshot().Totals)
+			require.ErrorIs(t, run(b, errBackend), errBackend)
+			require.Equal(t, breaker.Open, b.Snapshot().State, "the next call is the probe")
+		})
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -17,7 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kratos-breaker/breaker"
-	cberrors "github.com/kratos-breaker/breaker/errors"
 	"github.com/kratos-breaker/breaker/internal/breakertest"
 	"github.com/kratos-breaker/breaker/sre"
 )
@@ -151,15 +148,5 @@ func TestDo_ACustomClassifierIsNotAskedWhatACancellationMeansWhateverItsCause(t 
 			breaker.WithClassifier(func(error) breaker.Outcome { return breaker.Success }))
 		require.Equal(t, context.Cause(ctx), err)
 		breakertest.RequireTotals(t, b, breaker.Totals{Ignored: 1})
-	}
-}
-
-func TestRegression_ACauseWhoseTextPanicsMadeThatOfTheRejectionPanic(t *testing.T) {
-	for _, cause := range []error{panicsInText{}, (*url.Error)(nil), fmt.Errorf("a: %w", io.EOF)} {
-		r := breaker.NewRejectedError("gate 17", breaker.Open, breaker.ReasonOpen, time.Time{}, cause)
-		require.NotPanics(t, func() {
-			require.Contains(t, r.Error(), `circuit breaker "gate 17" rejected the call: open: `)
-			_ = cberrors.NotAllowed(r).Error()
-		})
 	}
 }

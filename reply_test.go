@@ -15,6 +15,7 @@ import (
 	"github.com/kratos-breaker/breaker"
 	cberrors "github.com/kratos-breaker/breaker/errors"
 	"github.com/kratos-breaker/breaker/group"
+	"github.com/kratos-breaker/breaker/internal/breakertest"
 	"github.com/kratos-breaker/breaker/middleware/circuitbreaker"
 	"github.com/kratos-breaker/breaker/middleware/endpoint"
 	breakergrpc "github.com/kratos-breaker/breaker/transport/grpc"
@@ -27,6 +28,8 @@ type (
 	cached  struct{ Stale bool } // what a proxy has when its backend is down
 	health  interface{ Healthy() bool }
 	unwell  struct{}
+
+	codedReply struct{ code int }
 )
 
 func (unwell) Healthy() bool { return false }
@@ -67,28 +70,28 @@ func byWhatTheReplySays(reply any, err error) breaker.Outcome {
 }
 
 // repliedThrough makes a call that ends with a reply and an error.
-var repliedThrough = map[string]func(ctx context.Context, b *recorder, reply any, err error) (any, error){
-	"Do": func(ctx context.Context, b *recorder, reply any, err error) (any, error) {
+var repliedThrough = map[string]func(ctx context.Context, b *breakertest.Recorder, reply any, err error) (any, error){
+	"Do": func(ctx context.Context, b *breakertest.Recorder, reply any, err error) (any, error) {
 		return breaker.Do(ctx, breaker.Adapt(b), func(context.Context) (any, error) { return reply, err },
 			breaker.WithResultClassifier(byWhatTheReplySays))
 	},
-	"middleware": func(ctx context.Context, b *recorder, reply any, err error) (any, error) {
-		m := circuitbreaker.Client(circuitbreaker.WithGroup(group.NewGroup(func() *recorder { return b })),
+	"middleware": func(ctx context.Context, b *breakertest.Recorder, reply any, err error) (any, error) {
+		m := circuitbreaker.Client(circuitbreaker.WithGroup(group.NewGroup(func() *breakertest.Recorder { return b })),
 			circuitbreaker.WithReplyClassifier(func(_ context.Context, _, reply any, err error) breaker.Outcome {
 				return byWhatTheReplySays(reply, err)
 			}))
 		return m(func(context.Context, any) (any, error) { return reply, err })(ctx, nil)
 	},
-	"endpoint": func(ctx context.Context, b *recorder, reply any, err error) (any, error) {
+	"endpoint": func(ctx context.Context, b *breakertest.Recorder, reply any, err error) (any, error) {
 		key := func(context.Context, any) (string, string, bool) { return "", "key", true }
-		m := endpoint.New[func(context.Context, any) (any, error)](key, endpoint.WithGroup(group.NewGroup(func() *recorder { return b })),
+		m := endpoint.New[func(context.Context, any) (any, error)](key, endpoint.WithGroup(group.NewGroup(func() *breakertest.Recorder { return b })),
 			endpoint.WithReplyClassifier(func(_ context.Context, _, reply any, err error) breaker.Outcome {
 				return byWhatTheReplySays(reply, err)
 			}))
 		return m(func(context.Context, any) (any, error) { return reply, err })(ctx, nil)
 	},
-	"interceptor": func(ctx context.Context, b *recorder, reply any, err error) (any, error) {
-		in := breakergrpc.UnaryClientInterceptor(breakergrpc.WithGroup(group.NewGroup(func() *recorder { return b })),
+	"interceptor": func(ctx context.Context, b *breakertest.Recorder, reply any, err error) (any, error) {
+		in := breakergrpc.UnaryClientInterceptor(breakergrpc.WithGroup(group.NewGroup(func() *breakertest.Recorder { return b })),
 			breakergrpc.WithReplyClassifier(func(_ context.Context, _, reply any, err error) breaker.Outcome {
 				return byWhatTheReplySays(reply, err)
 			}))
@@ -128,21 +131,21 @@ func TestReplyClassifier_KnowsTheOutcomeWhateverTheReplyIsThroughEveryAdapter(t 
 	} {
 		for name, call := range repliedThrough {
 			t.Run(row.name+", "+name, func(t *testing.T) {
-				b := &recorder{}
-				reply, err := call(clientContext("/op"), b, row.reply, row.err)
+				b := &breakertest.Recorder{}
+				reply, err := call(breakertest.ClientContext(context.Background(), "/op"), b, row.reply, row.err)
 				require.Equal(t, row.reply, reply)
 				require.Equal(t, row.err, err)
-				require.Equal(t, []string{row.want}, b.marks)
+				require.Equal(t, []string{row.want}, b.Marks)
 
-				ctx, cancel := context.WithCancel(clientContext("/op"))
+				ctx, cancel := context.WithCancel(breakertest.ClientContext(context.Background(), "/op"))
 				cancel()
 				want := row.want
 				if want == "failure" || row.err != nil {
 					want = "ignored"
 				}
-				b = &recorder{}
+				b = &breakertest.Recorder{}
 				_, _ = call(ctx, b, row.reply, row.err)
-				require.Equal(t, []string{want}, b.marks, "of a caller who is gone")
+				require.Equal(t, []string{want}, b.Marks, "of a caller who is gone")
 			})
 		}
 	}

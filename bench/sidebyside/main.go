@@ -101,7 +101,7 @@ func run() error {
 func write(docs string, r *results) error {
 	files := map[string][]byte{"benchmarks.md": document(r), resultsFile: r.encode()}
 	for _, t := range tables {
-		files[t.chart()] = chart(r, t)
+		files[t.chart()] = draw(r, t)
 	}
 	for name, content := range files {
 		name = filepath.Join(docs, name)

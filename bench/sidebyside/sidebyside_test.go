@@ -32,7 +32,7 @@ func TestDocuments_AreWhatTheResultsSay(t *testing.T) {
 	for _, table := range tables {
 		svg, err := os.ReadFile(filepath.Join(docs, table.chart()))
 		require.NoError(t, err)
-		require.True(t, bytes.Equal(chart(r, table), svg), "%s: go run ./sidebyside -document writes it", table.chart())
+		require.True(t, bytes.Equal(draw(r, table), svg), "%s: go run ./sidebyside -document writes it", table.chart())
 	}
 	line, err := headline(r)
 	require.NoError(t, err)
@@ -218,7 +218,7 @@ func TestHeadline_IsNotWrittenIfACallAllocates(t *testing.T) {
 func TestChart_IsXMLWithABackgroundOfItsOwn(t *testing.T) {
 	r := resultsOf([]float64{0.4, 0.5}, []float64{330, 2e7})
 	for _, table := range tables {
-		svg := chart(r, table)
+		svg := draw(r, table)
 		require.Contains(t, string(svg), `fill="#ffffff"`)
 		d := xml.NewDecoder(bytes.NewReader(svg))
 		for {

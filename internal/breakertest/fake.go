@@ -74,6 +74,38 @@ type IgnoringTrio struct{ Trio }
 // MarkIgnored is written down.
 func (b *IgnoringTrio) MarkIgnored() { b.tell("MarkIgnored") }
 
+// Recorder is a breaker with aegis' three methods and MarkIgnored. It writes down
+// its marks as outcomes.
+type Recorder struct {
+	Rejects bool
+	Marks   []string // to be read when all calls have ended
+
+	mu sync.Mutex
+}
+
+// Allow rejects always or never.
+func (r *Recorder) Allow() error {
+	if r.Rejects {
+		return circuitbreaker.ErrNotAllowed
+	}
+	return nil
+}
+
+func (r *Recorder) mark(outcome string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.Marks = append(r.Marks, outcome)
+}
+
+// MarkSuccess is written down.
+func (r *Recorder) MarkSuccess() { r.mark("success") }
+
+// MarkFailed is written down.
+func (r *Recorder) MarkFailed() { r.mark("failure") }
+
+// MarkIgnored is written down.
+func (r *Recorder) MarkIgnored() { r.mark("ignored") }
+
 // ClientContext returns the context in which a Kratos client calls operation,
 // for tests without a wire.
 func ClientContext(ctx context.Context, operation string) context.Context {

@@ -95,12 +95,6 @@ func TestPlot_IsWellFormedAndShowsEachPolicy(t *testing.T) {
 	}
 }
 
-func TestPlot_ChoosesRoundSteps(t *testing.T) {
-	for top, step := range map[float64]float64{120: 50, 200: 100, 499: 100, 600: 200, 2100: 1000, 10: 5} {
-		require.InDelta(t, step, gridStep(top), 1e-9, top)
-	}
-}
-
 // The document is written by hand, that is by make; it must not be of another
 // time than the code. Only what runs alike each time can be compared.
 func TestScoreboard_TheDocumentSaysWhatIsMeasured(t *testing.T) {

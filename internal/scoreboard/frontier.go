@@ -1,14 +1,12 @@
 package scoreboard
 
 import (
-	"bytes"
 	"fmt"
-	"html"
-	"math"
 	"math/rand/v2"
 	"time"
 
 	"github.com/kratos-breaker/breaker"
+	"github.com/kratos-breaker/breaker/internal/chart"
 	"github.com/kratos-breaker/breaker/sre"
 )
 
@@ -83,79 +81,26 @@ func (b board) frontier() map[string]point {
 	return points
 }
 
-// plotFrontier draws one panel per overload.
+// plotFrontier draws one field per overload.
 func (b board) plotFrontier(points map[string]point) []byte {
-	const (
-		width, height = 400.0, 330.0
-		left, top     = 60.0, 110.0
-		gap           = 120.0
-	)
-	var w bytes.Buffer
-	totalWidth, totalHeight := 2*(left+width)+2*gap-20, top+height+50
-	fmt.Fprintf(&w, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f" width="%.0f" height="%.0f" `,
-		totalWidth, totalHeight, totalWidth, totalHeight)
-	fmt.Fprintf(&w, `font-family="system-ui, sans-serif" font-size="11" fill="#222222">`+"\n")
-	fmt.Fprintf(&w, `<rect width="%.0f" height="%.0f" fill="#ffffff"/>`+"\n", totalWidth, totalHeight)
-	fmt.Fprintf(&w, `<text x="%.0f" y="20" font-size="13" font-weight="600">The frontier at 10 calls/s: shedding an overload, and sparing a backend of which half is broken</text>`+"\n", left)
-	x := left
+	s := chart.Scatter{
+		Title:  "The frontier at 10 calls/s: shedding an overload, and sparing a backend of which half is broken",
+		Note:   "Shaded: what is to be reached. Better is up and to the left.",
+		Across: "calls allowed ÷ capacity",
+		Up:     "goodput ÷ goodput of no breaker, half broken",
+		Right:  1.5, Bottom: 0.9,
+		Fields: []chart.Field{
+			{Title: "the backend serves 50 % of the load", Last: 2.2},
+			{Title: "the backend serves 10 % of the load", Last: 11},
+		},
+	}
 	for _, f := range b.families() {
-		fmt.Fprintf(&w, `<circle cx="%.0f" cy="40" r="4" fill="%s"/><text x="%.0f" y="44">%s</text>`+"\n", x+4, f.colour, x+14, html.EscapeString(f.name))
-		x += 150
+		series := chart.Series{Name: f.name, Colour: f.colour}
+		for _, p := range f.breakers {
+			pt := points[f.name+"/"+p.name]
+			series.Points = append(series.Points, chart.Point{Name: p.name, Across: pt.allowed[:], Up: pt.goodput})
+		}
+		s.Series = append(s.Series, series)
 	}
-	fmt.Fprintf(&w, `<text x="%.0f" y="64">Shaded: what is to be reached. Better is up and to the left.</text>`+"\n", left)
-	for i, panel := range []struct {
-		title string
-		last  float64 // of the axis
-	}{{"the backend serves 50 % of the load", 2.2}, {"the backend serves 10 % of the load", 11}} {
-		x0 := left + float64(i)*(width+gap+left-10)
-		px := func(v float64) float64 { return x0 + v/panel.last*width }
-		py := func(v float64) float64 { return top + height - v/1.05*height }
-		fmt.Fprintf(&w, `<text x="%.0f" y="%.0f" font-weight="600">%s</text>`+"\n", x0, top-14, panel.title)
-		fmt.Fprintf(&w, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="#dff0df"/>`+"\n", x0, py(1.05), px(1.5)-x0, py(0.9)-py(1.05))
-		for v := 0.0; v <= 1; v += 0.2 {
-			fmt.Fprintf(&w, `<path d="M%.0f %.1fh%.0f" stroke="#d9d9d9" fill="none"/><text x="%.0f" y="%.1f" text-anchor="end">%.1f</text>`+"\n",
-				x0, py(v), width, x0-6, py(v)+4, v)
-		}
-		step := gridStep(panel.last)
-		for v := 0.0; v <= panel.last; v += step {
-			fmt.Fprintf(&w, `<path d="M%.1f %.0fv%.0f" stroke="#d9d9d9" fill="none"/><text x="%.1f" y="%.0f" text-anchor="middle">%g</text>`+"\n",
-				px(v), top, height, px(v), top+height+15, v)
-		}
-		fmt.Fprintf(&w, `<text x="%.0f" y="%.0f" text-anchor="middle">calls allowed ÷ capacity</text>`+"\n", x0+width/2, top+height+32)
-		fmt.Fprintf(&w, `<text transform="translate(%.0f %.0f) rotate(-90)" text-anchor="middle">goodput ÷ goodput of no breaker, half broken</text>`+"\n", x0-36, top+height/2)
-		var taken []float64 // lines of the labels, which stand to the right of all points
-		for _, f := range b.families() {
-			for _, p := range f.breakers {
-				pt := points[f.name+"/"+p.name]
-				cx, cy := px(pt.allowed[i]), py(pt.goodput)
-				line := freeLine(taken, cy)
-				taken = append(taken, line)
-				fmt.Fprintf(&w, `<path d="M%.1f %.1fL%.1f %.1f" stroke="%s" stroke-width="0.4"/>`, cx, cy, x0+width+4, line, f.colour)
-				fmt.Fprintf(&w, `<circle cx="%.1f" cy="%.1f" r="4" fill="%s"/><text x="%.1f" y="%.1f" fill="%s">%s</text>`+"\n",
-					cx, cy, f.colour, x0+width+7, line+4, f.colour, html.EscapeString(p.name))
-			}
-		}
-	}
-	w.WriteString("</svg>\n")
-	return w.Bytes()
-}
-
-// freeLine returns the height nearest to y at which no label stands yet.
-func freeLine(taken []float64, y float64) float64 {
-	const lineHeight = 13
-	free := func(y float64) bool {
-		for _, t := range taken {
-			if math.Abs(t-y) < lineHeight {
-				return false
-			}
-		}
-		return true
-	}
-	for d := 0.0; ; d++ {
-		for _, at := range []float64{y + d, y - d} {
-			if free(at) {
-				return at
-			}
-		}
-	}
+	return s.SVG()
 }

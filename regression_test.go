@@ -3,7 +3,11 @@ package breaker_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
+	"net/url"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,7 +18,9 @@ import (
 
 	"github.com/kratos-breaker/breaker"
 	"github.com/kratos-breaker/breaker/circuit"
+	cberrors "github.com/kratos-breaker/breaker/errors"
 	"github.com/kratos-breaker/breaker/group"
+	"github.com/kratos-breaker/breaker/internal/breakertest"
 	"github.com/kratos-breaker/breaker/middleware/circuitbreaker"
 	breakergrpc "github.com/kratos-breaker/breaker/transport/grpc"
 	breakerhttp "github.com/kratos-breaker/breaker/transport/http"
@@ -72,7 +78,7 @@ func TestRegression_ABackendThatHangsBehindCallersWhoLeaveWasNeverSeen(t *testin
 				synctest.Test(t, func(t *testing.T) {
 					b := circuit.NewBreaker(circuit.WithSlowCallRate(500*time.Millisecond, 0.5, 20, time.Minute))
 					for range 25 {
-						ctx, cancel := context.WithCancel(clientContext("/op"))
+						ctx, cancel := context.WithCancel(breakertest.ClientContext(context.Background(), "/op"))
 						_ = call(ctx, b, func() error {
 							time.Sleep(row.leaves)
 							cancel()
@@ -92,29 +98,72 @@ func TestRegression_ABackendThatHangsBehindCallersWhoLeaveWasNeverSeen(t *testin
 	}
 }
 
-// What never left the process uses up no probe, neither to close a breaker over a dead
-// backend nor to open it again.
-func TestDo_TwentyCallsThatAreNotSentLoseNoProbe(t *testing.T) {
-	for name, run := range map[string]func(b *circuit.Breaker, err error) error{
-		"Run": func(b *circuit.Breaker, err error) error {
-			return breaker.Run(t.Context(), b, func(context.Context) error { return err })
-		},
-		"Do": func(b *circuit.Breaker, err error) error {
-			_, err = breaker.Do(t.Context(), b, func(context.Context) (string, error) { return "", err })
-			return err
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			noToken := errors.New("no token")
-			b := circuit.NewBreaker(circuit.WithDelay(time.Hour))
-			b.HalfOpen()
-			for range 20 {
-				require.ErrorIs(t, run(b, breaker.NotSent(noToken)), noToken)
+// A cache that misses looked like one that is down: 608 of 824 calls were rejected.
+func TestRegression_AnAnswerThatIsAnErrorOpenedTheBreaker(t *testing.T) {
+	answered := []error{
+		errors.New("redis: nil"), errors.New("sql: no rows in result set"), errors.New("memcache: cache miss"),
+		errors.New("mongo: no documents in result"), os.ErrNotExist, errors.New("etcdserver: duplicate key given in txn request"),
+	}
+	answers := breaker.WithClassifier(func(err error) breaker.Outcome {
+		for _, answer := range answered {
+			if errors.Is(err, answer) {
+				return breaker.Success
 			}
-			require.Equal(t, breaker.HalfOpen, b.Snapshot().State)
-			require.Equal(t, breaker.Totals{Offered: 20, Allowed: 20, Ignored: 20}, b.Snapshot().Totals)
-			require.ErrorIs(t, run(b, errBackend), errBackend)
-			require.Equal(t, breaker.Open, b.Snapshot().State, "the next call is the probe")
+		}
+		return breaker.OutcomeOf(context.Background(), err, nil)
+	})
+	b := circuit.NewBreaker()
+	for i := range 1000 {
+		end := answered[i%len(answered)]
+		switch i % 5 {
+		case 0:
+			end = nil
+		case 1:
+			end = fmt.Errorf("get: %w", end)
+		}
+		require.Equal(t, end, breaker.Run(t.Context(), b, func(context.Context) error { return end }, answers))
+	}
+	breakertest.RequireTotals(t, b, breaker.Totals{Success: 1000})
+	for range 5 {
+		_ = breaker.Run(t.Context(), b, func(context.Context) error { return errBackend }, answers)
+	}
+	require.Equal(t, breaker.Open, b.Snapshot().State)
+}
+
+// A caller with no time left made no call of it, and the breaker took that for the
+// backend's slowness.
+func TestRegression_ADeadlineThatHadPassedBeforeTheCallOpenedTheBreaker(t *testing.T) {
+	for _, end := range []error{context.DeadlineExceeded, fmt.Errorf("call: %w", context.DeadlineExceeded), os.ErrDeadlineExceeded, errBackend, coded{code: 504}} {
+		b := circuit.NewBreaker()
+		for range 5 {
+			require.Equal(t, end, breaker.Run(expired(t), b, func(context.Context) error { return end }))
+		}
+		require.Equal(t, breaker.Closed, b.Snapshot().State)
+		breakertest.RequireTotals(t, b, breaker.Totals{Ignored: 5})
+	}
+}
+
+// A retry over nodes, each with a breaker, inside of the operation's breaker.
+func TestRegression_AFailureJoinedWithARejectionWasIgnored(t *testing.T) {
+	for _, end := range []error{
+		errors.Join(rejection(), coded{code: 503}), errors.Join(coded{code: 503}, rejection()), errors.Join(rejection(), io.EOF),
+		fmt.Errorf("%w, then %w", rejection(), os.ErrDeadlineExceeded), errors.Join(breaker.NotSent(errBackend), context.DeadlineExceeded),
+	} {
+		require.Equal(t, breaker.Failure, breaker.OutcomeOf(t.Context(), end, nil), "%v", end)
+	}
+	for _, end := range []error{
+		errors.Join(rejection(), rejection()), errors.Join(errors.New("all nodes failed"), rejection()), fmt.Errorf("%w: %w", errBackend, rejection()),
+	} {
+		require.Equal(t, breaker.Ignored, breaker.OutcomeOf(t.Context(), end, nil), "%v", end)
+	}
+}
+
+func TestRegression_ACauseWhoseTextPanicsMadeThatOfTheRejectionPanic(t *testing.T) {
+	for _, cause := range []error{panicsInText{}, (*url.Error)(nil), fmt.Errorf("a: %w", io.EOF)} {
+		r := breaker.NewRejectedError("gate 17", breaker.Open, breaker.ReasonOpen, time.Time{}, cause)
+		require.NotPanics(t, func() {
+			require.Contains(t, r.Error(), `circuit breaker "gate 17" rejected the call: open: `)
+			_ = cberrors.NotAllowed(r).Error()
 		})
 	}
 }

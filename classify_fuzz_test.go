@@ -26,6 +26,7 @@ import (
 	"github.com/kratos-breaker/breaker"
 	cberrors "github.com/kratos-breaker/breaker/errors"
 	"github.com/kratos-breaker/breaker/group"
+	"github.com/kratos-breaker/breaker/internal/breakertest"
 	"github.com/kratos-breaker/breaker/middleware/circuitbreaker"
 	"github.com/kratos-breaker/breaker/middleware/endpoint"
 	breakergrpc "github.com/kratos-breaker/breaker/transport/grpc"
@@ -290,8 +291,8 @@ func sameEverywhere(t *testing.T, end leaf) {
 	for who := byNobody; who <= byDeadline; who++ {
 		seen := map[string]breaker.Outcome{}
 		for name, call := range everyAdapter {
-			b := &recorder{}
-			ctx, cancel := context.WithCancelCause(clientContext("/op"))
+			b := &breakertest.Recorder{}
+			ctx, cancel := context.WithCancelCause(breakertest.ClientContext(context.Background(), "/op"))
 			got := call(ctx, b, func() error {
 				switch who {
 				case byCaller:
@@ -305,8 +306,8 @@ func sameEverywhere(t *testing.T, end leaf) {
 			})
 			cancel(nil)
 			require.True(t, same(got, end.err), "%s changed the error", name)
-			require.Len(t, b.marks, 1, name)
-			seen[name] = outcomeOf(b.marks[0])
+			require.Len(t, b.Marks, 1, name)
+			seen[name] = outcomeOf(b.Marks[0])
 		}
 		for name, o := range seen {
 			require.Equal(t, seen["Do"], o, "%s, %v: %T", name, who, end.err)
@@ -335,46 +336,46 @@ func outcomeOf(mark string) breaker.Outcome {
 }
 
 // everyAdapter makes a call that ends as end says, each in its own way.
-var everyAdapter = map[string]func(ctx context.Context, b *recorder, end func() error) error{
-	"Do": func(ctx context.Context, b *recorder, end func() error) error {
+var everyAdapter = map[string]func(ctx context.Context, b *breakertest.Recorder, end func() error) error{
+	"Do": func(ctx context.Context, b *breakertest.Recorder, end func() error) error {
 		_, err := breaker.Do(ctx, breaker.Adapt(b), func(context.Context) (int, error) { return 0, end() }, breaker.WithClassifier(cberrors.Classify))
 		return err
 	},
-	"Run": func(ctx context.Context, b *recorder, end func() error) error {
+	"Run": func(ctx context.Context, b *breakertest.Recorder, end func() error) error {
 		return breaker.Run(ctx, breaker.Adapt(b), func(context.Context) error { return end() }, breaker.WithClassifier(cberrors.Classify))
 	},
-	"OutcomeOf": func(ctx context.Context, b *recorder, end func() error) error {
+	"OutcomeOf": func(ctx context.Context, b *breakertest.Recorder, end func() error) error {
 		p, _ := breaker.Adapt(b).Acquire()
 		err := end()
 		p.Done(breaker.OutcomeOf(ctx, err, cberrors.Classify))
 		return err
 	},
-	"middleware": func(ctx context.Context, b *recorder, end func() error) error {
-		m := circuitbreaker.Client(circuitbreaker.WithGroup(group.NewGroup(func() *recorder { return b })))
+	"middleware": func(ctx context.Context, b *breakertest.Recorder, end func() error) error {
+		m := circuitbreaker.Client(circuitbreaker.WithGroup(group.NewGroup(func() *breakertest.Recorder { return b })))
 		_, err := m(func(context.Context, any) (any, error) { return nil, end() })(ctx, nil)
 		return err
 	},
-	"endpoint": func(ctx context.Context, b *recorder, end func() error) error {
+	"endpoint": func(ctx context.Context, b *breakertest.Recorder, end func() error) error {
 		key := func(context.Context, any) (string, string, bool) { return "", "key", true }
-		m := endpoint.New[func(context.Context, any) (any, error)](key, endpoint.WithGroup(group.NewGroup(func() *recorder { return b })))
+		m := endpoint.New[func(context.Context, any) (any, error)](key, endpoint.WithGroup(group.NewGroup(func() *breakertest.Recorder { return b })))
 		_, err := m(func(context.Context, any) (any, error) { return nil, end() })(ctx, nil)
 		return err
 	},
-	"interceptor": func(ctx context.Context, b *recorder, end func() error) error {
-		in := breakergrpc.UnaryClientInterceptor(breakergrpc.WithGroup(group.NewGroup(func() *recorder { return b })))
+	"interceptor": func(ctx context.Context, b *breakertest.Recorder, end func() error) error {
+		in := breakergrpc.UnaryClientInterceptor(breakergrpc.WithGroup(group.NewGroup(func() *breakertest.Recorder { return b })))
 		return in(ctx, "/a/b", nil, nil, nil, func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error { return end() })
 	},
-	"stream": func(ctx context.Context, b *recorder, end func() error) error {
-		in := breakergrpc.StreamClientInterceptor(breakergrpc.WithGroup(group.NewGroup(func() *recorder { return b })))
+	"stream": func(ctx context.Context, b *breakertest.Recorder, end func() error) error {
+		in := breakergrpc.StreamClientInterceptor(breakergrpc.WithGroup(group.NewGroup(func() *breakertest.Recorder { return b })))
 		_, err := in(ctx, &grpc.StreamDesc{}, nil, "/a/b",
 			func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, ...grpc.CallOption) (grpc.ClientStream, error) {
 				return nil, end()
 			})
 		return err
 	},
-	"RoundTripper": func(ctx context.Context, b *recorder, end func() error) error {
+	"RoundTripper": func(ctx context.Context, b *breakertest.Recorder, end func() error) error {
 		rt := breakerhttp.NewTransport(roundTripper(func(*http.Request) (*http.Response, error) { return nil, end() }),
-			breakerhttp.WithGroup(group.NewGroup(func() *recorder { return b })))
+			breakerhttp.WithGroup(group.NewGroup(func() *breakertest.Recorder { return b })))
 		req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://backend:80", nil)
 		_, err := rt.RoundTrip(req)
 		return err
@@ -403,31 +404,4 @@ func TestClassify_ATreeWithoutEndTakesNoTime(t *testing.T) {
 		deep = fmt.Errorf("%w", deep)
 	}
 	require.Equal(t, breaker.Failure, cberrors.Classify(deep), "beyond the depth that is looked into")
-}
-
-// errgroup cancels what is left with the error of whoever failed first.
-func TestOutcomeOf_WhateverTheCauseOfACancellationIs(t *testing.T) {
-	for _, l := range leaves() {
-		for _, cause := range []error{l.err, fmt.Errorf("a: %w", l.err), fmt.Errorf("b: %w", fmt.Errorf("a: %w", l.err)), errors.Join(l.err, l.err)} {
-			ctx, cancel := context.WithCancelCause(t.Context())
-			cancel(cause)
-			require.NotPanics(t, func() {
-				got := breaker.OutcomeOf(ctx, &url.Error{Op: "Get", URL: "http://a", Err: cause}, cberrors.Classify)
-				if l.err == context.DeadlineExceeded {
-					require.Equal(t, breaker.Failure, got, "the cause is a deadline")
-				} else {
-					require.Equal(t, breaker.Ignored, got, "%T", l.err)
-				}
-			})
-		}
-	}
-	// A sibling's deadline is not that of this call.
-	for _, sibling := range []error{
-		&url.Error{Op: "Get", URL: "http://sibling", Err: context.DeadlineExceeded}, status.FromContextError(context.DeadlineExceeded).Err(),
-		kratoserrors.New(504, "", "").WithCause(context.DeadlineExceeded), &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded},
-	} {
-		ctx, cancel := context.WithCancelCause(t.Context())
-		cancel(sibling)
-		require.Equal(t, breaker.Ignored, breaker.OutcomeOf(ctx, context.Canceled, cberrors.Classify), "%v", sibling)
-	}
 }

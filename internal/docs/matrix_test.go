@@ -1,4 +1,4 @@
-package breaker_test
+package docs_test
 
 import (
 	"context"
@@ -23,6 +23,7 @@ import (
 	"github.com/kratos-breaker/breaker"
 	cberrors "github.com/kratos-breaker/breaker/errors"
 	"github.com/kratos-breaker/breaker/group"
+	"github.com/kratos-breaker/breaker/internal/breakertest"
 	"github.com/kratos-breaker/breaker/middleware/circuitbreaker"
 	"github.com/kratos-breaker/breaker/middleware/endpoint"
 	"github.com/kratos-breaker/breaker/selector"
@@ -136,7 +137,7 @@ var whatEnds = []struct {
 	{"404 joined with 503", errors.Join(kratoserrors.NotFound("NO_USER", ""), kratoserrors.ServiceUnavailable("DOWN", "")), 0, 0, "the backend failed"},
 	{"a nil pointer", (*net.OpError)(nil), 0, 0, "a nil pointer as the error"},
 	{"a reply with a code", nil, 200, 500, "any other error"}, // a failure by the classifier
-	{"a rejection", rejection(), 0, 0, "rejected by another breaker in this process"},
+	{"a rejection", breaker.NewRejectedError("other", breaker.Open, breaker.ReasonOpen, time.Time{}, nil), 0, 0, "rejected by another breaker in this process"},
 }
 
 const notAsked = "not asked"
@@ -144,15 +145,15 @@ const notAsked = "not asked"
 // matrixAdapters make a call, during which something may happen.
 var matrixAdapters = []struct {
 	name string
-	call func(ctx context.Context, b *recorder, during func(), status int, reply *codedReply, err error)
+	call func(ctx context.Context, b *breakertest.Recorder, during func(), status int, reply *codedReply, err error)
 }{
-	{"Do", func(ctx context.Context, b *recorder, during func(), _ int, reply *codedReply, err error) {
+	{"Do", func(ctx context.Context, b *breakertest.Recorder, during func(), _ int, reply *codedReply, err error) {
 		_, _ = breaker.Do(ctx, breaker.Adapt(b), func(context.Context) (*codedReply, error) {
 			during()
 			return reply, err
 		}, breaker.WithResultClassifier(byCode))
 	}},
-	{"OutcomeOf", func(ctx context.Context, b *recorder, during func(), _ int, reply *codedReply, err error) {
+	{"OutcomeOf", func(ctx context.Context, b *breakertest.Recorder, during func(), _ int, reply *codedReply, err error) {
 		p, _ := breaker.Adapt(b).Acquire()
 		if ctx.Err() != nil { // before the call
 			p.Done(breaker.OutcomeOf(endedContext(), err, func(err error) breaker.Outcome { return byCode(reply, err) }))
@@ -161,30 +162,30 @@ var matrixAdapters = []struct {
 		during()
 		p.Done(breaker.OutcomeOf(ctx, err, func(err error) breaker.Outcome { return byCode(reply, err) }))
 	}},
-	{"middleware", func(ctx context.Context, b *recorder, during func(), _ int, reply *codedReply, err error) {
-		m := circuitbreaker.Client(circuitbreaker.WithGroup(group.NewGroup(func() *recorder { return b })), circuitbreaker.WithReplyClassifier(byAnyReply))
+	{"middleware", func(ctx context.Context, b *breakertest.Recorder, during func(), _ int, reply *codedReply, err error) {
+		m := circuitbreaker.Client(circuitbreaker.WithGroup(group.NewGroup(func() *breakertest.Recorder { return b })), circuitbreaker.WithReplyClassifier(byAnyReply))
 		_, _ = m(func(context.Context, any) (any, error) { during(); return reply, err })(ctx, nil)
 	}},
-	{"endpoint", func(ctx context.Context, b *recorder, during func(), _ int, reply *codedReply, err error) {
+	{"endpoint", func(ctx context.Context, b *breakertest.Recorder, during func(), _ int, reply *codedReply, err error) {
 		key := func(context.Context, any) (string, string, bool) { return "", "key", true }
-		m := endpoint.New[func(context.Context, any) (any, error)](key, endpoint.WithGroup(group.NewGroup(func() *recorder { return b })),
+		m := endpoint.New[func(context.Context, any) (any, error)](key, endpoint.WithGroup(group.NewGroup(func() *breakertest.Recorder { return b })),
 			endpoint.WithReplyClassifier(byAnyReply))
 		_, _ = m(func(context.Context, any) (any, error) { during(); return reply, err })(ctx, nil)
 	}},
-	{"RoundTripper", func(ctx context.Context, b *recorder, during func(), status int, reply *codedReply, err error) {
+	{"RoundTripper", func(ctx context.Context, b *breakertest.Recorder, during func(), status int, reply *codedReply, err error) {
 		matrixRoundTrip(ctx, b, during, status, reply, err)
 	}},
-	{"RoundTripper, body", func(ctx context.Context, b *recorder, during func(), status int, reply *codedReply, err error) {
+	{"RoundTripper, body", func(ctx context.Context, b *breakertest.Recorder, during func(), status int, reply *codedReply, err error) {
 		matrixRoundTrip(ctx, b, during, status, reply, err, breakerhttp.WithBody())
 	}},
-	{"interceptor", func(ctx context.Context, b *recorder, during func(), _ int, reply *codedReply, err error) {
+	{"interceptor", func(ctx context.Context, b *breakertest.Recorder, during func(), _ int, reply *codedReply, err error) {
 		matrixInvoke(ctx, b, during, reply, err)
 	}},
-	{"stream", func(ctx context.Context, b *recorder, during func(), _ int, reply *codedReply, err error) {
+	{"stream", func(ctx context.Context, b *breakertest.Recorder, during func(), _ int, reply *codedReply, err error) {
 		matrixStream(ctx, b, during, reply, err)
 	}},
-	{"selector", func(ctx context.Context, b *recorder, during func(), _ int, reply *codedReply, err error) {
-		nodes := selector.NewNodes(selector.WithCircuitBreaker(func() *recorder { return b }),
+	{"selector", func(ctx context.Context, b *breakertest.Recorder, during func(), _ int, reply *codedReply, err error) {
+		nodes := selector.NewNodes(selector.WithCircuitBreaker(func() *breakertest.Recorder { return b }),
 			selector.WithClassifier(func(err error) breaker.Outcome { return byCode(reply, err) }))
 		peer := &kratosselector.Peer{}
 		_, _ = nodes.Client()(func(context.Context, any) (any, error) {
@@ -194,6 +195,10 @@ var matrixAdapters = []struct {
 		})(kratosselector.NewPeerContext(ctx, peer), nil)
 	}},
 }
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
 type openStream struct{ grpc.ClientStream }
 
@@ -209,8 +214,8 @@ func endedContext() context.Context {
 	return ctx
 }
 
-func matrixRoundTrip(ctx context.Context, b *recorder, during func(), status int, reply *codedReply, err error, opts ...breakerhttp.Option) {
-	opts = append(opts, breakerhttp.WithGroup(group.NewGroup(func() *recorder { return b })))
+func matrixRoundTrip(ctx context.Context, b *breakertest.Recorder, during func(), status int, reply *codedReply, err error, opts ...breakerhttp.Option) {
+	opts = append(opts, breakerhttp.WithGroup(group.NewGroup(func() *breakertest.Recorder { return b })))
 	if reply.code != 0 {
 		opts = append(opts, breakerhttp.WithResponseClassifier(func(*http.Response) breaker.Outcome { return byCode(reply, nil) }))
 	}
@@ -225,8 +230,8 @@ func matrixRoundTrip(ctx context.Context, b *recorder, during func(), status int
 	_, _ = rt.RoundTrip(req) //nolint:bodyclose // it has none
 }
 
-func matrixInvoke(ctx context.Context, b *recorder, during func(), reply *codedReply, err error) {
-	in := breakergrpc.UnaryClientInterceptor(breakergrpc.WithGroup(group.NewGroup(func() *recorder { return b })),
+func matrixInvoke(ctx context.Context, b *breakertest.Recorder, during func(), reply *codedReply, err error) {
+	in := breakergrpc.UnaryClientInterceptor(breakergrpc.WithGroup(group.NewGroup(func() *breakertest.Recorder { return b })),
 		breakergrpc.WithReplyClassifier(byAnyReply))
 	_ = in(ctx, "/a/b", nil, reply, connectionOf(ctx), func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error {
 		during()
@@ -234,8 +239,8 @@ func matrixInvoke(ctx context.Context, b *recorder, during func(), reply *codedR
 	})
 }
 
-func matrixStream(ctx context.Context, b *recorder, during func(), reply *codedReply, err error) {
-	in := breakergrpc.StreamClientInterceptor(breakergrpc.WithGroup(group.NewGroup(func() *recorder { return b })),
+func matrixStream(ctx context.Context, b *breakertest.Recorder, during func(), reply *codedReply, err error) {
+	in := breakergrpc.StreamClientInterceptor(breakergrpc.WithGroup(group.NewGroup(func() *breakertest.Recorder { return b })),
 		breakergrpc.WithClassifier(func(err error) breaker.Outcome { return byCode(reply, err) }))
 	_, _ = in(ctx, &grpc.StreamDesc{}, connectionOf(ctx), "/a/b",
 		func(_ context.Context, _ *grpc.StreamDesc, _ *grpc.ClientConn, _ string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
@@ -273,12 +278,12 @@ func TestMatrix_WhoEndedTheContextAndWhatCameBackCountTheSameThroughEveryAdapter
 					want = readmeOutcome(t, "any failure, but the caller had cancelled the call")
 				}
 				ctx, during := who.of(t)
-				b := &recorder{}
+				b := &breakertest.Recorder{}
 				require.NotPanics(t, func() { a.call(ctx, b, during, what.status, &codedReply{what.code}, what.err) })
 				got := notAsked
-				if len(b.marks) > 0 {
-					require.Len(t, b.marks, 1)
-					got = b.marks[0]
+				if len(b.Marks) > 0 {
+					require.Len(t, b.Marks, 1)
+					got = b.Marks[0]
 				}
 				if strings.HasPrefix(a.name, "RoundTripper") && who.name == "a deadline before" {
 					require.Equal(t, notAsked, got, "it makes no such call")

@@ -1,4 +1,4 @@
-package breaker_test
+package docs_test
 
 // The samples of the README about transports, nodes, rules and watching, in
 // functions that the tests below call.

@@ -1,4 +1,4 @@
-package breaker_test
+package docs_test
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package breaker_test
+package docs_test
 
 // docs/migrate.md makes claims, as the README does. This file reads them from
 // there: each sample called "now" is code of this file, and each row with an id
@@ -171,7 +171,7 @@ func TestMigrate_EverySampleOfOursIsCompiledAndStandsAfterOneOfTheirs(t *testing
 		}
 		code, ok := strings.CutPrefix(block, "// now\n")
 		require.True(t, ok, block)
-		requireCode(t, readmeBlock{lines: strings.Split(strings.TrimSuffix(code, "\n"), "\n")}, "docs_test.go")
+		requireCode(t, readmeBlock{lines: strings.Split(strings.TrimSuffix(code, "\n"), "\n")}, "internal/docs/migrate_test.go")
 	}
 }
 

@@ -1,4 +1,4 @@
-package breaker_test
+package docs_test
 
 // The README makes claims. This file reads them from there and checks each:
 // every sample is code of this file or of an example, every number and every
@@ -27,7 +27,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -49,6 +48,7 @@ import (
 	cberrors "github.com/kratos-breaker/breaker/errors"
 	"github.com/kratos-breaker/breaker/group"
 	"github.com/kratos-breaker/breaker/internal/bounds"
+	"github.com/kratos-breaker/breaker/internal/breakertest"
 	"github.com/kratos-breaker/breaker/middleware/circuitbreaker"
 	"github.com/kratos-breaker/breaker/sre"
 )
@@ -148,7 +148,7 @@ func TestReadme_TheFirstSampleEndsBeforeLine25AndIsTheHeartOfTheQuickstart(t *te
 
 func TestReadme_EverySampleIsCodeThatIsCompiled(t *testing.T) {
 	for _, sample := range readmeBlocks(t, "go")[1:] {
-		requireCode(t, sample, "readme_test.go", "readme_layers_test.go")
+		requireCode(t, sample, "internal/docs/readme_test.go", "internal/docs/readme_layers_test.go")
 	}
 }
 
@@ -634,7 +634,7 @@ func readmeEvents(t *testing.T) map[string][]error {
 			status.Error(codes.Internal, `header key "a" contains value with non-printable ASCII characters`),
 			status.Error(codes.ResourceExhausted, "trying to send message larger than max (8 vs. 4)"),
 		},
-		"an error whose gRPC status is `OK`": {foreignAnswer{codes.OK}, fmt.Errorf("wrapped: %w", foreignAnswer{codes.OK})},
+		"an error whose gRPC status is `OK`": {hasStatusOK{}, fmt.Errorf("wrapped: %w", hasStatusOK{})},
 		"marked by `breaker.NotSent`": {
 			breaker.NotSent(errors.New("no token")), fmt.Errorf("call: %w", breaker.NotSent(kratoserrors.Unauthorized("NO_TOKEN", ""))),
 		},
@@ -707,7 +707,7 @@ func TestReadme_TheClassificationTableIsWhatTheCodeDoes(t *testing.T) {
 			}
 		}
 		if what == panicked {
-			require.Equal(t, want, markOf(ctx, circuitbreaker.WithCircuitBreaker[*recorder], func() error { panic("x") }))
+			require.Equal(t, want, markOf(ctx, circuitbreaker.WithCircuitBreaker[*breakertest.Recorder], func() error { panic("x") }))
 			continue
 		}
 		want, option, hasOption := strings.Cut(want, ", or ")
@@ -719,12 +719,12 @@ func TestReadme_TheClassificationTableIsWhatTheCodeDoes(t *testing.T) {
 				require.Equal(t, want, breaker.OutcomeOf(ctx, err, cberrors.Classify).String(), "%s: %v", what, err)
 			}
 			mark := func() string {
-				return markOf(ctx, circuitbreaker.WithCircuitBreaker[*recorder], func() error { return err })
+				return markOf(ctx, circuitbreaker.WithCircuitBreaker[*breakertest.Recorder], func() error { return err })
 			}
 			if what == outOfTime { // while the call runs
 				mark = func() string {
 					running, cancel := context.WithCancelCause(clientContext("/op"))
-					return markOf(running, circuitbreaker.WithCircuitBreaker[*recorder], func() error {
+					return markOf(running, circuitbreaker.WithCircuitBreaker[*breakertest.Recorder], func() error {
 						cancel(context.DeadlineExceeded)
 						return err
 					})
@@ -810,7 +810,7 @@ func TestReadme_TheDifferencesFromKratosAreWhatBothDo(t *testing.T) {
 		"a panic in the handler": func(t *testing.T) {
 			boom := func() error { panic("boom") }
 			require.Equal(t, "none", markOf(ctx, kratosWithCircuitBreaker, boom))
-			require.Equal(t, "failure", markOf(ctx, circuitbreaker.WithCircuitBreaker[*recorder], boom))
+			require.Equal(t, "failure", markOf(ctx, circuitbreaker.WithCircuitBreaker[*breakertest.Recorder], boom))
 			h := circuitbreaker.Client()(func(context.Context, any) (any, error) { panic("boom") })
 			require.PanicsWithValue(t, "boom", func() { _, _ = h(ctx, nil) })
 		},
@@ -820,17 +820,17 @@ func TestReadme_TheDifferencesFromKratosAreWhatBothDo(t *testing.T) {
 			reply, err := circuitbreaker.Client()(bare)(t.Context(), nil)
 			require.NoError(t, err)
 			require.Equal(t, "reply", reply)
-			keyed := &recorder{}
-			m := circuitbreaker.Client(circuitbreaker.WithCircuitBreaker(func() *recorder { return keyed }),
+			keyed := &breakertest.Recorder{}
+			m := circuitbreaker.Client(circuitbreaker.WithCircuitBreaker(func() *breakertest.Recorder { return keyed }),
 				circuitbreaker.WithKey(func(context.Context, any) string { return "key" }))
 			_, _ = m(bare)(t.Context(), nil)
-			require.Equal(t, []string{"success"}, keyed.marks)
+			require.Equal(t, []string{"success"}, keyed.Marks)
 		},
 		"the error of a rejected call": func(t *testing.T) {
-			all := &recorder{reject: true}
+			all := &breakertest.Recorder{Rejects: true}
 			_, theirs := kratoscb.Client(kratoscb.WithCircuitBreaker(func() aegis.CircuitBreaker { return all }))(nil)(ctx, nil)
 			require.Same(t, kratoscb.ErrNotAllowed, theirs)
-			h := circuitbreaker.Client(circuitbreaker.WithCircuitBreaker(func() *recorder { return all }))(
+			h := circuitbreaker.Client(circuitbreaker.WithCircuitBreaker(func() *breakertest.Recorder { return all }))(
 				func(context.Context, any) (any, error) { return nil, nil })
 			_, ours := h(ctx, nil)
 			require.ErrorIs(t, ours, circuitbreaker.ErrNotAllowed)
@@ -850,7 +850,7 @@ func TestReadme_TheDifferencesFromKratosAreWhatBothDo(t *testing.T) {
 		},
 		"the number of breakers": func(t *testing.T) {
 			made := func(m func(factory func() aegis.CircuitBreaker) middleware.Middleware) (n int) {
-				h := m(func() aegis.CircuitBreaker { n++; return &recorder{} })(
+				h := m(func() aegis.CircuitBreaker { n++; return &breakertest.Recorder{} })(
 					func(context.Context, any) (any, error) { return nil, nil })
 				for i := range 1000 {
 					_, _ = h(clientContext(fmt.Sprintf("/%d", i)), nil)
@@ -909,7 +909,7 @@ func TestReadme_TheDifferencesFromKratosAreWhatBothDo(t *testing.T) {
 			require.NotEmpty(t, c.errs)
 			for _, err := range c.errs {
 				require.Equal(t, row[1], markOf(c.ctx, kratosWithCircuitBreaker, func() error { return err }), "Kratos: %v", err)
-				require.Equal(t, row[2], markOf(c.ctx, circuitbreaker.WithCircuitBreaker[*recorder], func() error { return err }), "%v", err)
+				require.Equal(t, row[2], markOf(c.ctx, circuitbreaker.WithCircuitBreaker[*breakertest.Recorder], func() error { return err }), "%v", err)
 			}
 		})
 		delete(counts, row[0])
@@ -932,10 +932,10 @@ func TestReadme_TheMiddlewareAllocatesNothingAndKratosTwice(t *testing.T) {
 
 // markOf returns the mark that a middleware leaves after one call that ends as
 // given: success, failure, ignored, or none.
-func markOf[O any](ctx context.Context, with func(func() *recorder) O, call func() error) string {
-	r := &recorder{}
+func markOf[O any](ctx context.Context, with func(func() *breakertest.Recorder) O, call func() error) string {
+	r := &breakertest.Recorder{}
 	var m middleware.Middleware
-	switch option := any(with(func() *recorder { return r })).(type) {
+	switch option := any(with(func() *breakertest.Recorder { return r })).(type) {
 	case circuitbreaker.Option:
 		m = circuitbreaker.Client(option)
 	case kratoscb.Option:
@@ -945,39 +945,15 @@ func markOf[O any](ctx context.Context, with func(func() *recorder) O, call func
 		defer func() { _ = recover() }()
 		_, _ = m(func(context.Context, any) (any, error) { return nil, call() })(ctx, nil)
 	}()
-	if len(r.marks) == 0 {
+	if len(r.Marks) == 0 {
 		return "none"
 	}
-	return strings.Join(r.marks, "+")
+	return strings.Join(r.Marks, "+")
 }
 
-func kratosWithCircuitBreaker(factory func() *recorder) kratoscb.Option {
+func kratosWithCircuitBreaker(factory func() *breakertest.Recorder) kratoscb.Option {
 	return kratoscb.WithCircuitBreaker(func() aegis.CircuitBreaker { return factory() })
 }
-
-// recorder is an aegis breaker that writes down its marks.
-type recorder struct {
-	reject bool
-	mu     sync.Mutex
-	marks  []string
-}
-
-func (r *recorder) Allow() error {
-	if r.reject {
-		return aegis.ErrNotAllowed
-	}
-	return nil
-}
-
-func (r *recorder) mark(s string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.marks = append(r.marks, s)
-}
-
-func (r *recorder) MarkSuccess() { r.mark("success") }
-func (r *recorder) MarkFailed()  { r.mark("failure") }
-func (r *recorder) MarkIgnored() { r.mark("ignored") }
 
 type readmeTransport struct {
 	transport.Transporter
@@ -1096,6 +1072,12 @@ func readmeRow(t *testing.T, title, first string) []string {
 	require.Fail(t, "no row", first)
 	return nil
 }
+
+// hasStatusOK is an error that says that there is none.
+type hasStatusOK struct{}
+
+func (hasStatusOK) Error() string              { return "a foreign answer" }
+func (hasStatusOK) GRPCStatus() *status.Status { return status.New(codes.OK, "") }
 
 func parseStatuses(t *testing.T, cell string) (statuses []int) {
 	for part := range strings.SplitSeq(cell, ", ") {
@@ -1225,8 +1207,8 @@ func TestReadme_TenantsWithinTheLimitDoNotShareTheFateOfThoseBeyondIt(t *testing
 				}
 				within, beyond := 0, 0
 				for i := range 1200 {
-					call("bad", errBackend)
-					call("bad", errBackend)
+					call("bad", errors.New("down"))
+					call("bad", errors.New("down"))
 					if call("early 0", nil) || call("early 1", nil) {
 						within++
 					}
