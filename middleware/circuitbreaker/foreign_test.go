@@ -158,7 +158,7 @@ func TestForeign_DocumentedFactoriesCompileAndGuard(t *testing.T) {
 					failed++
 					return errors.Is(err, circuitbreaker.ErrNotAllowed)
 				})
-				require.GreaterOrEqual(t, failed, 100)
+				require.GreaterOrEqual(t, failed, 88, "no time passes: ours opens after so many, aegis' after more")
 			})
 		})
 	}
