@@ -88,6 +88,11 @@ looks like a backend of which half is broken (S3), for 20 s and more, and whoeve
 below is a breaker, measured in 15 runs: with other options, or another policy. None reaches both.
 
 ![Calls allowed in an overload, and goodput with half of the backend broken, for breakers with different options](frontier.svg)
+
+A client of a hundredth of the load cannot tell an overload from a broken part at all: whatever it does, the same share of its calls
+succeeds. After an outage from which a backend returns with 30 % of its capacity (S8), a fleet of such clients sends about twice what it
+can do, and needs some seconds to send all again; a breaker that takes each failure after an outage for overload sends less, and serves
+next to nothing where half of the nodes return (L11).
 `
 
 // summary is a table of all measures that have a reach.
