@@ -62,6 +62,15 @@ type PauseSettler interface {
 	Resume(t Ticket)
 }
 
+// AnswerSettler is a Settler that wants to know that the backend answers a call which goes
+// on: a stream may live for hours, and says nothing about an outage until it ends.
+type AnswerSettler interface {
+	Settler
+	// Answered is called by Permit.Answered. It may be called at the same time as
+	// Settle, and after it.
+	Answered(t Ticket)
+}
+
 // Result is how a call ended, and what else a breaker may want to know about it.
 // An adapter passes it to [Permit.DoneWith].
 type Result struct {

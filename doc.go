@@ -52,7 +52,7 @@
 // stand in author.go.
 //
 // The author of a breaker hands out permits with [NewPermit]. A [Ticket] names a permit
-// to its breaker, which is a [Settler], and a [ResultSettler] or [PauseSettler] if it
+// to its breaker, which is a [Settler], and a [ResultSettler], [PauseSettler] or [AnswerSettler] if it
 // looks at more than the outcome. It rejects with [NewRejectedError] and a [Reason],
 // and fills in [Window], [Totals] and [Transitions] of its snapshot. A breaker of
 // another library, with the three methods of aegis' [CircuitBreaker], needs none of

@@ -36,7 +36,7 @@ var forUsers = []string{
 // without writing its name, is among them.
 var forAuthors = []string{
 	// a breaker: its permits, its rejections, the parts of its snapshot
-	"CircuitBreaker", "NewPermit", "PauseSettler", "Result", "ResultSettler", "Settler", "Ticket",
+	"AnswerSettler", "CircuitBreaker", "NewPermit", "PauseSettler", "Result", "ResultSettler", "Settler", "Ticket",
 	"AsRejected", "NewRejectedError", "Reason",
 	"ReasonForcedOpen", "ReasonOpen", "ReasonProbeLimit", "ReasonThrottled", "ReasonUnknown",
 	"Totals", "Transitions", "Window",

@@ -43,6 +43,20 @@ func (p Permit) Pause() bool {
 	return ok && w.Pause(p.ticket)
 }
 
+// WantsAnswer reports whether the breaker wants to be told by [Permit.Answered].
+func (p Permit) WantsAnswer() bool {
+	_, wants := p.settler.(AnswerSettler)
+	return wants
+}
+
+// Answered says that the backend has answered, and that the call goes on: the header of
+// a response or the first message of a stream is there.
+func (p Permit) Answered() {
+	if w, ok := p.settler.(AnswerSettler); ok {
+		w.Answered(p.ticket)
+	}
+}
+
 // Resume says that the caller waits for the backend again. Each wait counts for
 // itself: a call is as slow as the longest of them.
 func (p Permit) Resume() {

@@ -19,7 +19,7 @@ var phases = map[string]struct {
 }{
 	"suspect": {adaptive.Suspect, breaker.Closed},
 	"down":    {adaptive.Down, breaker.Open},
-	"trial":   {adaptive.Paced, breaker.Open},
+	"try":     {adaptive.Paced, breaker.Open},
 	"ramp":    {adaptive.Paced, breaker.Open},
 }
 
@@ -38,7 +38,7 @@ func lead(t *testing.T, b *sre.Breaker, phase string) {
 		mark(b, 0, 3)
 	case "down":
 		mark(b, 0, 200)
-	case "trial":
+	case "try":
 		for n := 0; n < 500 && phaseOf(t, b) == adaptive.Calm; n++ {
 			time.Sleep(5 * time.Millisecond)
 			o := breaker.Failure // two in a row at most, which are no suspicion
@@ -289,7 +289,7 @@ func TestGuard_AHostThatMarksOpensAndRecovers(t *testing.T) {
 }
 
 func TestGuard_AListenerMayCallBackInEachPhase(t *testing.T) {
-	for _, phase := range []string{"down", "trial", "ramp"} {
+	for _, phase := range []string{"down", "try", "ramp"} {
 		t.Run(phase, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var b *sre.Breaker
@@ -351,7 +351,7 @@ func TestGuard_NoPathAllocatesButAStampPerCohort(t *testing.T) {
 	require.Zero(t, allocs("down", 0, func(b *sre.Breaker) { call(b, breaker.Failure) }))
 	require.Zero(t, allocs("down", 0, func(b *sre.Breaker) { _, _ = b.Snapshot(), b.Idle() }))
 	require.Zero(t, allocs("ramp", 0, func(b *sre.Breaker) { call(b, breaker.Success) }))
-	for _, phase := range []string{"down", "ramp", "trial"} {
+	for _, phase := range []string{"down", "ramp", "try"} {
 		// A cohort lasts 30 ms at least, and it and its stamp are two.
 		require.LessOrEqual(t, allocs(phase, time.Millisecond, func(b *sre.Breaker) { call(b, breaker.Success) }), 1.0, phase)
 	}

@@ -38,9 +38,8 @@ func TestRandomErrors_RejectNothing(t *testing.T) {
 	}
 }
 
-// TestPartialFailure_GoesOnBeingServed: one of two nodes is dead. A trial of 2 s
-// and more, every 20 s, rejects a fifth of the calls, which is 2 %; one that
-// chance lets end the wrong way costs some seconds until it is doubted.
+// TestPartialFailure_GoesOnBeingServed: one of two nodes is dead. A try and a
+// hold find out that fewer calls do not help, and then there is a pardon.
 func TestPartialFailure_GoesOnBeingServed(t *testing.T) {
 	for _, rate := range []float64{100, 1000} {
 		for _, share := range []float64{0.45, 0.5, 0.6} {
@@ -62,7 +61,7 @@ func TestPartialFailure_GoesOnBeingServed(t *testing.T) {
 
 // TestOverload_IsShed: a backend that serves a share of the load gets little
 // more than that, and is never short of calls. It takes up to 5 s to find out
-// that it is overloaded, and then it gets 1.15 times what it can do.
+// that it is overloaded. It gets 1.5 times what it can do at most, over a minute.
 func TestOverload_IsShed(t *testing.T) {
 	for _, c := range []struct{ rate, share float64 }{{100, 0.5}, {1000, 0.5}, {1000, 0.3}, {1000, 0.1}, {10_000, 0.1}} {
 		t.Run(fmt.Sprintf("%v a second, %v can be served", c.rate, c.share), func(t *testing.T) {
@@ -160,8 +159,8 @@ func TestHangingBackend_ManyWorkersAreFreedAtOnce(t *testing.T) {
 	})
 }
 
-// TestHangingBackend_FewWorkersAreFreed: three failures are enough after half a
-// window without a success, so the first timeouts of 2 s are.
+// TestHangingBackend_FewWorkersAreFreed: after four usual latencies without a success, three
+// failures make a stall, so the first timeouts of 2 s do.
 func TestHangingBackend_FewWorkersAreFreed(t *testing.T) {
 	inWorkers(t, 4, func(t *testing.T, tr *traffic) {
 		tr.during(10*time.Second, up)
@@ -184,7 +183,7 @@ func TestPartialFailure_WithAShortWindowGoesOnBeingServed(t *testing.T) {
 	}, sre.WithWindow(100*time.Millisecond))
 }
 
-// A trial that was wrong about a backend of which a part is broken made the
+// A verdict that was wrong about a backend of which a part is broken made the
 // breaker look again with hardly any calls, for half a minute and longer. In one
 // of these runs, 71 % of what could be served in a minute was lost.
 func TestRegression_AWrongVerdictStarvedABackendOfWhichAPartIsBroken(t *testing.T) {

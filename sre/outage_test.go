@@ -125,9 +125,9 @@ func TestOutage_TheLoadGrowsExponentiallyAfterIt(t *testing.T) {
 		for at := healed; at < healed+20*trip; at += trip {
 			trips = append(trips, allowed(between(calls, at, at+trip)))
 		}
-		// No herd: one success earns three calls, and a probe may come besides.
+		// No herd: the pace after a probe is three calls a round, and a probe may come besides.
 		require.LessOrEqual(t, trips[0], 4.0, "%v", trips)
-		// Earned calls are spread over a trip more, so it takes two to treble.
+		// What has arrived sets the pace, so it takes two trips to treble.
 		for i := 2; i < len(trips) && trips[i-2] < 100; i++ {
 			require.GreaterOrEqual(t, trips[i], 2*trips[i-2], "%v", trips)
 			require.LessOrEqual(t, trips[i], 10*max(1, trips[i-2]), "%v", trips)

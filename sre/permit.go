@@ -110,13 +110,8 @@ func (s *timed) SettleResult(t breaker.Ticket, r breaker.Result) {
 	(*Breaker)(s).settle(t, r, unstamped)
 }
 
-// Pause ends the measurement: the backend has answered, and the call goes on.
-func (s *timed) Pause(breaker.Ticket) bool {
-	s.meter.end(s.window.Now(), true)
-	return false
-}
-
-func (s *timed) Resume(breaker.Ticket) {}
+// Answered ends the measurement, though the call goes on.
+func (s *timed) Answered(breaker.Ticket) { s.meter.end(s.window.Now(), true) }
 
 // stamp settles the permits of the calls that began in one cohort.
 type stamp struct {
@@ -134,11 +129,8 @@ func (s *stamp) Settle(t breaker.Ticket, o breaker.Outcome) {
 
 func (s *stamp) SettleResult(t breaker.Ticket, r breaker.Result) { s.b.settle(t, r, s) }
 
-// Pause reports that the backend has answered. What comes later says nothing.
-func (s *stamp) Pause(breaker.Ticket) bool {
+// Answered reports that the backend lives. What comes later says nothing.
+func (s *stamp) Answered(breaker.Ticket) {
 	s.b.law.Report(s.b.window.Now(), law.Report{What: law.Answered, From: s})
 	s.b.lazy.peek().events.Deliver()
-	return false
 }
-
-func (s *stamp) Resume(breaker.Ticket) {}

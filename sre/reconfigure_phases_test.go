@@ -45,7 +45,7 @@ func TestReconfigure_EndsNoPhase(t *testing.T) {
 func TestReconfigure_ACalmBreakerLooksAtNothingOlder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := sre.NewBreaker()
-		for n := range 240 { // nearly enough for a trial
+		for n := range 240 { // nearly enough for a try
 			time.Sleep(time.Millisecond)
 			o := breaker.Failure
 			if n%2 == 0 {

@@ -96,3 +96,38 @@ func TestWithStreamSuccessAfter_ClosesTheBreakerOfStreamsThatNeverEnd(t *testing
 		}
 	}
 }
+
+// gRPC opens a stream before the backend has said anything. Taken for an answer, that kept
+// sre closed, whatever became of the streams.
+func TestRegression_StreamsThatOpenAndFailOrHangOpenABreakerOfSRE(t *testing.T) {
+	for name, timeout := range map[string]time.Duration{"fail": 0, "hang": time.Second} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := sre.NewBreaker()
+				intercept := cbgrpc.StreamClientInterceptor(cbgrpc.WithGroup(single[breaker.Breaker](b)))
+				var opened []*fakeStream
+				open := func() bool {
+					s := new(fakeStream)
+					if _, err := intercept(t.Context(), nil, nil, method, s.opens()); err != nil {
+						return false
+					}
+					opened = append(opened, s)
+					return true
+				}
+				for range 500 { // all is well
+					require.True(t, open())
+					time.Sleep(10 * time.Millisecond)
+					opened[len(opened)-1].finish(nil)
+				}
+				opened = nil
+				for began := time.Now(); b.Snapshot().State == breaker.Closed; time.Sleep(10 * time.Millisecond) {
+					require.Less(t, time.Since(began), 3*time.Second, "it stays closed")
+					open()
+					if late := len(opened) - 1 - int(timeout/(10*time.Millisecond)); late >= 0 {
+						opened[late].finish(status.Error(codes.Unavailable, ""))
+					}
+				}
+			})
+		})
+	}
+}

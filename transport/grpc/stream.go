@@ -74,15 +74,16 @@ func StreamClientInterceptor(opts ...Option) grpc.StreamClientInterceptor {
 			o.panics.Throw()
 			return s, err
 		}
-		timed := p.Pause()
+		timed, answers := p.Pause(), p.WantsAnswer()
 		switch {
-		case e.watched == nil && !timed:
+		case e.watched == nil && !timed && !answers:
 			return s, nil
 		case e.watched == nil:
 			e.watched = &watched{ending: e}
 		}
 		w := e.watched
 		w.ClientStream, w.timed, w.oneAnswer = s, timed, desc != nil && !desc.ServerStreams
+		w.answers = answers
 		return w, nil
 	}
 }
@@ -156,8 +157,9 @@ func (e *ending) isLasting() bool {
 type watched struct {
 	grpc.ClientStream
 	waiting
-	ending *ending
-	asked  time.Time // with successAfter
+	ending  *ending
+	asked   time.Time // with successAfter
+	answers bool      // whether the breaker wants to know of the first message
 }
 
 // RecvMsg receives a message.
@@ -167,6 +169,10 @@ func (w *watched) RecvMsg(m any) error {
 	w.arrived(w.ending.permit)
 	if err == nil {
 		w.ending.received()
+		if w.answers {
+			w.answers = false
+			w.ending.permit.Answered()
+		}
 	}
 	return err
 }

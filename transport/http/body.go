@@ -51,6 +51,7 @@ const (
 func (c *call) watch(resp *http.Response) io.ReadCloser {
 	b := &body{ReadCloser: resp.Body, call: *c, ctx: c.req.Context(), resp: resp}
 	b.waits = c.permit.Pause() && !isStream(resp.Header)
+	c.permit.Answered()
 	if b.ctx.Done() != nil {
 		b.stop = context.AfterFunc(b.ctx, b.expire)
 	}

@@ -26,7 +26,7 @@
 // latency and the rates of calls and successes are learned here, and kept as what was
 // before the trouble.
 //
-// Suspect. Nothing is rejected, but each call is stamped with the [Cohort] that it began
+// Suspect. Nothing is rejected but in a stall. Each call is stamped with the [Cohort] that it began
 // with, so that its outcome counts for the time at which it began. The first success of such
 // a call ends the suspicion. Failures end it as an outage once they speak for one by 1 in a
 // million: a sequential test as the CUSUM of Page
