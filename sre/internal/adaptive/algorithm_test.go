@@ -411,7 +411,7 @@ func TestAlgorithm_TheNumbersOfThePhasesFollowFromTheConstants(t *testing.T) {
 	says("The next pardons double, and each one lasts at least %d times as long as it took to find out, up to %d s", few, few*pardonFor/sec)
 	says("in which %d of %d calls went out. Once these cohorts have lasted for %d s", few-1, few, longest/sec)
 	require.InDelta(t, float64(few-1)/few, most, 0)
-	says("After %d s without a call, or two probe intervals", forget/sec)
+	says("After %d s without a call, or twice the longer one of the two probe intervals", forget/sec)
 }
 
 func TestAlgorithm_TheNumbersOfTheMathsFollowFromTheConstants(t *testing.T) {
